@@ -1,0 +1,166 @@
+package eventstream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+const (
+	preludeLen = 12 // total length, headers length, CRC
+	minFrame   = 16 // the prelude and the CRC of the message
+
+	// MaxHeaders is the most bytes of headers that a frame may have.
+	MaxHeaders = 128 << 10
+	// DefaultMaxFrame is the most bytes of a frame where a Reader is given no
+	// other bound: the 24 MiB that the encoding allows.
+	DefaultMaxFrame = 24 << 20
+
+	firstBuffer = 4 << 10
+)
+
+// The errors of a Reader; those that it returns wrap one of them, io.EOF or
+// the error of the reader below.
+var (
+	// ErrMalformed is a frame that can not be: lengths or headers that
+	// contradict one another.
+	ErrMalformed = errors.New("malformed event-stream frame")
+	// ErrChecksum is a frame whose CRC does not fit its bytes.
+	ErrChecksum = errors.New("event-stream checksum mismatch")
+	// ErrTooLarge is a frame over the bound.
+	ErrTooLarge = errors.New("event-stream frame too large")
+)
+
+// A Frame is one message of a stream. Its slices belong to the Reader and hold
+// until its next call.
+type Frame struct {
+	// The headers that steer decoding, nil where the frame has none.
+	MessageType   []byte // :message-type, "event", "exception" or "error"
+	EventType     []byte // :event-type
+	ExceptionType []byte // :exception-type
+	ErrorCode     []byte // :error-code
+	ErrorMessage  []byte // :error-message
+
+	Payload []byte
+
+	headers []byte
+}
+
+// A Reader reads frames. It is not safe for concurrent use.
+type Reader struct {
+	r   io.Reader
+	max int
+	buf []byte // buf[off:end] has been read and not yet given out
+	off int
+	end int
+	err error
+}
+
+// NewReader returns a Reader of the frames in r, each of at most max bytes;
+// 0 means DefaultMaxFrame.
+func NewReader(r io.Reader, max int) *Reader {
+	if max <= 0 {
+		max = DefaultMaxFrame
+	}
+	return &Reader{r: r, max: max}
+}
+
+// Next returns the next frame. After the last one it returns io.EOF; an end
+// within a frame is io.ErrUnexpectedEOF. An error stays: every later call
+// returns it again.
+func (r *Reader) Next() (Frame, error) {
+	if r.err != nil {
+		return Frame{}, r.err
+	}
+	f, err := r.next()
+	if err != nil {
+		r.err = err
+		r.buf = nil
+	}
+	return f, err
+}
+
+func (r *Reader) next() (Frame, error) {
+	if err := r.fill(preludeLen); err != nil {
+		return Frame{}, err
+	}
+	prelude := r.buf[r.off : r.off+preludeLen]
+	total := binary.BigEndian.Uint32(prelude)
+	headers := binary.BigEndian.Uint32(prelude[4:])
+	// The lengths first: a bound that is broken is told as such, whatever
+	// the checksum says.
+	switch {
+	case total < minFrame:
+		return Frame{}, fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
+	case headers > total-minFrame:
+		return Frame{}, fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
+	case uint64(total) > uint64(r.max):
+		return Frame{}, fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
+	case headers > MaxHeaders:
+		return Frame{}, fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
+	}
+	if crc32.ChecksumIEEE(prelude[:8]) != binary.BigEndian.Uint32(prelude[8:]) {
+		return Frame{}, fmt.Errorf("%w in the prelude", ErrChecksum)
+	}
+	n := int(total)
+	if err := r.fill(n); err != nil {
+		return Frame{}, err
+	}
+	raw := r.buf[r.off : r.off+n]
+	if crc32.ChecksumIEEE(raw[:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
+		return Frame{}, fmt.Errorf("%w in the message", ErrChecksum)
+	}
+	r.off += n
+	h := preludeLen + int(headers)
+	f := Frame{headers: raw[preludeLen:h], Payload: raw[h : n-4]}
+	return f, f.index()
+}
+
+// fill makes r.buf[r.off:] hold at least n bytes.
+func (r *Reader) fill(n int) error {
+	for empty := 0; r.end-r.off < n; {
+		if r.off == r.end {
+			r.off, r.end = 0, 0
+		}
+		if r.end == len(r.buf) || r.off+n > len(r.buf) && r.off > 0 {
+			r.makeRoom()
+		}
+		m, err := r.r.Read(r.buf[r.end:])
+		r.end += m
+		if r.end-r.off >= n {
+			return nil // an error with the last bytes comes again
+		}
+		switch {
+		case err == io.EOF && r.off == r.end:
+			return io.EOF
+		case err == io.EOF:
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		}
+		if m > 0 {
+			empty = 0
+		} else if empty++; empty == 100 {
+			return io.ErrNoProgress
+		}
+	}
+	return nil
+}
+
+// makeRoom moves what is unread to the front of the buffer, or doubles it when
+// it is full: so it grows with the bytes that came, not with a length that a
+// frame claims.
+func (r *Reader) makeRoom() {
+	if r.off > 0 {
+		r.end = copy(r.buf, r.buf[r.off:r.end])
+		r.off = 0
+		if r.end < len(r.buf) {
+			return
+		}
+	}
+	grown := make([]byte, max(firstBuffer, 2*len(r.buf)))
+	r.end = copy(grown, r.buf[:r.end])
+	r.buf = grown
+}

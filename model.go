@@ -1,0 +1,215 @@
+package bedrockkit
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ModelID names what a request is sent to: a foundation model
+// ("anthropic.claude-3-haiku-20240307-v1:0"), an inference profile
+// ("us.amazon.nova-lite-v1:0", "global.anthropic.claude-haiku-4-5-20251001-v1:0")
+// or an ARN of a model, a profile, a provisioned or an imported model.
+//
+// It is a plain string, so it is stored and compared as one. [ModelID.Parse]
+// says what it names.
+type ModelID string
+
+// Scope says where the requests of an id may be processed. Prices and quotas
+// depend on it.
+type Scope string
+
+// The scopes. ScopeUnknown is the scope of an ARN that says nothing of its
+// model, such as that of an application inference profile.
+const (
+	ScopeUnknown    Scope = ""
+	ScopeRegion     Scope = "region"     // the one region that was called
+	ScopeGeographic Scope = "geographic" // a system profile of one geography: "us.", "eu.", "jp."…
+	ScopeGlobal     Scope = "global"     // the system profile of all commercial regions: "global."
+)
+
+// Kind is the kind of resource that a [ModelID] names.
+type Kind string
+
+// The kinds, each with the ARN resource type that stands for it.
+const (
+	KindFoundationModel    Kind = "foundation-model"
+	KindInferenceProfile   Kind = "inference-profile"
+	KindApplicationProfile Kind = "application-inference-profile"
+	KindProvisionedModel   Kind = "provisioned-model"
+	KindImportedModel      Kind = "imported-model"
+	KindCustomModel        Kind = "custom-model"
+	KindCustomDeployment   Kind = "custom-model-deployment"
+	KindPromptRouter       Kind = "default-prompt-router"
+	KindOwnPromptRouter    Kind = "prompt-router"
+	KindMarketplace        Kind = "endpoint" // a SageMaker endpoint registered with Bedrock Marketplace
+)
+
+// Identity is what a [ModelID] says of itself.
+type Identity struct {
+	ID   ModelID // as it was given
+	Kind Kind
+
+	// Base is the foundation model behind the id, without a profile's prefix
+	// and without an ARN. It is empty where the id does not tell: for
+	// application profiles, provisioned and imported models and prompt
+	// routers. Those must be resolved, by GetInferenceProfile or by the caller.
+	Base ModelID
+
+	Scope  Scope
+	Prefix string // the profile's prefix: "us", "eu", "global"…; empty for a bare model
+
+	// Partition, Region and Account are those of an ARN, otherwise empty.
+	Partition string
+	Region    string
+	Account   string
+}
+
+// profilePrefixes are the prefixes of system-defined inference profiles.
+// Source: "Supported Regions and models for inference profiles", Amazon
+// Bedrock User Guide. An id with another first label is a model of a
+// provider of that name.
+var profilePrefixes = map[string]Scope{
+	"us":     ScopeGeographic,
+	"us-gov": ScopeGeographic,
+	"eu":     ScopeGeographic,
+	"apac":   ScopeGeographic,
+	"jp":     ScopeGeographic,
+	"au":     ScopeGeographic,
+	"ca":     ScopeGeographic,
+	"amer":   ScopeGeographic,
+	"global": ScopeGlobal,
+}
+
+// Bedrock's own bound on a modelId (API reference, InvokeModel).
+const maxModelID = 2048
+
+// InvalidModelIDError says why a [ModelID] can not be sent. It is found with
+// errors.As.
+type InvalidModelIDError struct {
+	ID     ModelID
+	Reason string
+}
+
+func (e *InvalidModelIDError) Error() string {
+	return fmt.Sprintf("invalid model id %q: %s", clip(string(e.ID), 80), e.Reason)
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}
+
+// Parse says what the id names. It checks the form only and asks nobody: that
+// the model exists, and in which regions, only Bedrock knows. The error is an
+// [*InvalidModelIDError].
+func (id ModelID) Parse() (Identity, error) {
+	fail := func(format string, args ...any) (Identity, error) {
+		return Identity{}, &InvalidModelIDError{ID: id, Reason: fmt.Sprintf(format, args...)}
+	}
+	s := string(id)
+	switch {
+	case s == "":
+		return fail("it is empty; give a model id such as %q, an inference profile or an ARN", "anthropic.claude-3-haiku-20240307-v1:0")
+	case len(s) > maxModelID:
+		return fail("it has %d bytes, Bedrock takes at most %d", len(s), maxModelID)
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !isIDByte(c) {
+			return fail("the byte %q at offset %d is not allowed; letters, digits and . - _ : / are", c, i)
+		}
+	}
+	if strings.HasPrefix(s, "arn:") {
+		return parseARN(id, fail)
+	}
+	if strings.Contains(s, "/") {
+		return fail("it has a slash but is no ARN; an ARN starts with %q", "arn:")
+	}
+	ident := Identity{ID: id}
+	if err := ident.setModel(s); err != "" {
+		return fail("%s", err)
+	}
+	ident.Kind = KindFoundationModel
+	if ident.Prefix != "" {
+		ident.Kind = KindInferenceProfile
+	}
+	return ident, nil
+}
+
+func isIDByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '.' || c == '-' || c == '_' || c == ':' || c == '/'
+}
+
+// setModel reads "[prefix.]provider.model" and returns what is wrong with it.
+func (ident *Identity) setModel(s string) string {
+	ident.Scope = ScopeRegion
+	first, rest, ok := strings.Cut(s, ".")
+	if scope, known := profilePrefixes[first]; known && ok {
+		ident.Scope, ident.Prefix = scope, first
+		s = rest
+		first, rest, ok = strings.Cut(s, ".")
+	}
+	if !ok || first == "" || rest == "" {
+		return "it names no provider; an id has the form provider.model, as in amazon.nova-lite-v1:0"
+	}
+	ident.Base = ModelID(s)
+	return ""
+}
+
+func parseARN(id ModelID, fail func(string, ...any) (Identity, error)) (Identity, error) {
+	parts := strings.SplitN(string(id), ":", 6)
+	if len(parts) < 6 {
+		return fail("an ARN has six parts: arn:partition:bedrock:region:account:resource")
+	}
+	service, resource := parts[2], parts[5]
+	if service != "bedrock" && service != "sagemaker" {
+		return fail("it is an ARN of the service %q, not of bedrock", service)
+	}
+	kind, name, ok := strings.Cut(resource, "/")
+	if !ok || name == "" {
+		return fail("its resource %q has no name; expected kind/name", resource)
+	}
+	ident := Identity{ID: id, Kind: Kind(kind), Partition: parts[1], Region: parts[3], Account: parts[4]}
+	switch ident.Kind {
+	case KindFoundationModel, KindInferenceProfile:
+		if err := ident.setModel(name); err != "" {
+			return fail("%s", err)
+		}
+		if ident.Kind == KindFoundationModel && ident.Prefix != "" {
+			return fail("%q is an inference profile, but the ARN says foundation-model", name)
+		}
+		if ident.Kind == KindInferenceProfile && ident.Prefix == "" {
+			return fail("%q has no profile prefix, but the ARN says inference-profile", name)
+		}
+	case KindApplicationProfile, KindProvisionedModel, KindImportedModel,
+		KindCustomModel, KindCustomDeployment, KindPromptRouter, KindOwnPromptRouter, KindMarketplace:
+	default:
+		return fail("%q is not a kind of model that Bedrock Runtime takes", kind)
+	}
+	return ident, nil
+}
+
+// Validate returns the error of [ModelID.Parse].
+func (id ModelID) Validate() error {
+	_, err := id.Parse()
+	return err
+}
+
+// Base is the foundation model behind the id, or empty where the id does not
+// tell or is not valid.
+func (id ModelID) Base() ModelID {
+	ident, err := id.Parse()
+	if err != nil {
+		return ""
+	}
+	return ident.Base
+}
+
+// Provider is the first label of the base model: "anthropic", "amazon",
+// "meta"…; empty where [ModelID.Base] is.
+func (id ModelID) Provider() string {
+	provider, _, _ := strings.Cut(string(id.Base()), ".")
+	return provider
+}
