@@ -76,6 +76,7 @@ var profilePrefixes = map[string]Scope{
 	"jp":     ScopeGeographic,
 	"au":     ScopeGeographic,
 	"ca":     ScopeGeographic,
+	"in":     ScopeGeographic,
 	"amer":   ScopeGeographic,
 	"global": ScopeGlobal,
 }
