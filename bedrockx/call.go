@@ -1,0 +1,172 @@
+package bedrockx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/pricing"
+)
+
+// Operation is an operation of Bedrock Runtime that a [Call] can be of.
+type Operation string
+
+// The operations.
+const (
+	OpInvokeModel       Operation = "InvokeModel"
+	OpInvokeModelStream Operation = "InvokeModelWithResponseStream"
+	OpConverse          Operation = "Converse"
+	OpConverseStream    Operation = "ConverseStream"
+)
+
+// Streaming reports whether the response is an event stream.
+func (op Operation) Streaming() bool {
+	return op == OpInvokeModelStream || op == OpConverseStream
+}
+
+// A Handler handles a call. A [Middleware] wraps one handler in another.
+type Handler func(context.Context, *Call) error
+
+// A Middleware is a policy: it may look at the call before and after the next
+// handler, change it, answer it or refuse it. It runs once for a call, outside
+// of the retries. It must be safe for concurrent use.
+//
+// What is to happen when the call has ended (a stream ends long after the
+// handler returned) is registered with [Call.OnEnd].
+type Middleware func(next Handler) Handler
+
+// A Call is one request on its way through the pipeline and what became of it.
+// It belongs to one goroutine at a time.
+type Call struct {
+	// Op and Model say what is called. A middleware may change the model.
+	Op    Operation
+	Model bedrockkit.ModelID
+
+	// Body is the JSON body as it goes out. Where it is nil, the SDK's
+	// serializer writes the body from SDKInput. It must not be changed once
+	// the call has been sent.
+	Body json.RawMessage
+
+	// SDKInput returns the SDK's input for the operation, such as a
+	// *bedrockruntime.ConverseInput, complete but for the model id. It is
+	// called when Body is nil, or when the API is not the SDK's own client.
+	// What it returns is changed by the pipeline, so it must be a copy.
+	SDKInput func() (any, error)
+
+	// Decode reads the response. It runs within each attempt: an error is a
+	// failure of the attempt and may be retried, so it must start anew each
+	// time. For a unary call it reads all of the body, for a stream it reads
+	// until the first output and keeps the body for later.
+	Decode func(context.Context, *Response) error
+
+	// Options are those of the client and of this call, defaults filled in.
+	Options *Options
+
+	// What became of it. A middleware that answers the call itself sets them.
+	Attempts    int    // requests sent
+	RequestID   string // of the last response, success or error
+	Usage       bedrockkit.Usage
+	StopReason  bedrockkit.StopReason
+	ServiceTier bedrockkit.ServiceTier // the tier that served it, as far as the response says
+	CacheHit    bool                   // answered from a cache, which costs nothing
+
+	// Latency is the time from Do to the end, FirstOutput that to the first
+	// output of a stream (time to first token). They are set when reached.
+	Latency     time.Duration
+	FirstOutput time.Duration
+
+	// Cost is what the call cost in US dollars, once it has ended; nil where
+	// that is not known, and CostErr says why.
+	Cost    *pricing.Amount
+	CostErr error
+
+	began time.Time
+	sent  bool
+	ended atomic.Bool
+	onEnd []func(error)
+}
+
+// A Response is what an attempt brought back.
+type Response struct {
+	// Header and Body are those of the HTTP response. The body is bounded:
+	// reading more of a unary body than Options.MaxResponseBytes is an error.
+	// They are nil where the API is not the SDK's own client.
+	Header http.Header
+	Body   io.ReadCloser
+
+	// SDK is the SDK's output, such as a *bedrockruntime.ConverseOutput. It
+	// holds the answer only where Body is nil.
+	SDK any
+}
+
+// OnEnd registers a function that runs once when the call has ended, with the
+// error that it ended with. The last one registered runs first, all of them
+// after usage and cost were settled.
+func (c *Call) OnEnd(fn func(error)) { c.onEnd = append(c.onEnd, fn) }
+
+// End tells that the call has ended. The pipeline does it for unary calls and
+// for streams that never began; whoever reads a stream does it once it is
+// complete, broken or left. Later calls do nothing.
+func (c *Call) End(err error) {
+	if c.ended.Swap(true) {
+		return
+	}
+	c.Latency = time.Since(c.began)
+	c.price(err)
+	for i := len(c.onEnd) - 1; i >= 0; i-- {
+		c.onEnd[i](err)
+	}
+}
+
+// price settles the cost. A call that brought no answer and no usage has no
+// cost that anybody knows: an attempt that failed may have been billed.
+func (c *Call) price(err error) {
+	switch {
+	case c.CacheHit:
+		c.Cost = new(pricing.Amount)
+	case err != nil && c.Usage == bedrockkit.Usage{}:
+		c.CostErr = err
+	default:
+		cost, err := c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
+			o.Region = c.Options.Region
+			o.Tier = c.ServiceTier
+		})
+		if err != nil {
+			c.CostErr = err
+			return
+		}
+		c.Cost = &cost
+	}
+}
+
+func (c *Call) start() error {
+	if c.sent {
+		return errors.New("the call was sent before; make a new one")
+	}
+	c.sent = true
+	c.began = time.Now()
+	return nil
+}
+
+// check finds mistakes of whoever made the call.
+func (c *Call) check() error {
+	switch {
+	case c.Decode == nil:
+		return errors.New("the call has no Decode")
+	case c.Body == nil && c.SDKInput == nil:
+		return errors.New("the call has neither a Body nor an SDKInput")
+	case c.Body != nil && !json.Valid(c.Body):
+		return errors.New("the body is not valid JSON")
+	}
+	switch c.Op {
+	case OpInvokeModel, OpInvokeModelStream, OpConverse, OpConverseStream:
+		return nil
+	}
+	return fmt.Errorf("unknown operation %q", c.Op)
+}

@@ -1,0 +1,118 @@
+package bedrockx
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+)
+
+// RuntimeAPI is what a [Client] calls. [*bedrockruntime.Client] implements it.
+type RuntimeAPI interface {
+	InvokeModel(context.Context, *bedrockruntime.InvokeModelInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.InvokeModelOutput, error)
+	InvokeModelWithResponseStream(context.Context, *bedrockruntime.InvokeModelWithResponseStreamInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.InvokeModelWithResponseStreamOutput, error)
+	Converse(context.Context, *bedrockruntime.ConverseInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
+	ConverseStream(context.Context, *bedrockruntime.ConverseStreamInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseStreamOutput, error)
+	CountTokens(context.Context, *bedrockruntime.CountTokensInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.CountTokensOutput, error)
+}
+
+// A Client sends calls through the pipeline. It is safe for concurrent use and
+// meant to be made once for a process.
+type Client struct {
+	api     RuntimeAPI
+	real    bool // api is the SDK's own client
+	options Options
+	handler Handler
+}
+
+// New returns a client that calls api. The options are applied in their order
+// to the defaults of [Service].
+func New(api RuntimeAPI, optFns ...func(*Options)) *Client {
+	c := &Client{api: api}
+	for _, fn := range optFns {
+		fn(&c.options)
+	}
+	if sdk, ok := api.(*bedrockruntime.Client); ok {
+		c.real = true
+		if c.options.Region == "" {
+			c.options.Region = sdk.Options().Region
+		}
+	}
+	c.options = c.options.resolved()
+	c.handler = c.pipeline(&c.options)
+	return c
+}
+
+// NewFromConfig returns a client of an SDK client made from cfg. Where
+// cfg.HTTPClient is nil or the SDK's own default, its connection pool is sized
+// by the options.
+func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Client {
+	var o Options
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	cfg.HTTPClient = o.resolved().tune(cfg.HTTPClient)
+	return New(bedrockruntime.NewFromConfig(cfg), optFns...)
+}
+
+// Options returns a copy of the client's options, defaults filled in.
+func (c *Client) Options() Options { return c.options.copied() }
+
+// Do sends a call through the pipeline. It is the door for packages that know
+// how a response is read, such as stream and converse; [Invoke] is simpler.
+//
+// A unary call has ended when Do returns. A stream has ended only if Do
+// returned an error; otherwise its owner calls [Call.End] when it is done with
+// the body. The options hold for this call. A Call can be sent once.
+func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) error {
+	handler := c.handler
+	call.Options = &c.options
+	if len(optFns) > 0 {
+		o := c.options.copied()
+		for _, fn := range optFns {
+			fn(&o)
+		}
+		o = o.resolved()
+		call.Options = &o
+		handler = c.pipeline(&o)
+	}
+	if err := call.start(); err != nil {
+		return call.fail(err)
+	}
+	err := handler(ctx, call)
+	if err != nil {
+		err = call.fail(err)
+	}
+	if err != nil || !call.Op.Streaming() {
+		call.End(err)
+	}
+	return err
+}
+
+// pipeline composes the steps of doc.go's list, the first one outermost.
+func (c *Client) pipeline(o *Options) Handler {
+	handler := c.send
+	handler = retry(handler)
+	for _, m := range slices.Backward(o.Middleware) {
+		handler = m(handler)
+	}
+	handler = validate(handler)
+	return handler
+}
+
+// validate refuses what can not be right before it costs money.
+func validate(next Handler) Handler {
+	return func(ctx context.Context, call *Call) error {
+		if err := call.Model.Validate(); err != nil {
+			return &Error{Kind: KindValidation, Err: err}
+		}
+		if err := call.check(); err != nil {
+			return &Error{Kind: KindValidation, Err: err}
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		return next(ctx, call)
+	}
+}

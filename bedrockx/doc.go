@@ -1,0 +1,51 @@
+// Package bedrockx is the one door to Amazon Bedrock Runtime: every call to a
+// model, unary or streamed, passes one pipeline that validates, retries, times
+// out, meters and prices it.
+//
+//	client := bedrockx.NewFromConfig(cfg, bedrockx.Service)
+//	result, err := bedrockx.Invoke(ctx, client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
+//		MaxTokens: 512,
+//		Messages:  []anthropic.Message{anthropic.User("What is One Piece about?")},
+//	})
+//	if errors.Is(err, bedrockx.ErrThrottled) {
+//		…
+//	}
+//	fmt.Println(result.Output.Text(), result.Usage, result.Cost)
+//
+// It extends the AWS SDK and does not hide it: credentials, signing, endpoints,
+// regions and the HTTP client are those of the [bedrockruntime.Client] that it
+// is given, and that client stays yours for whatever is not wrapped here.
+//
+// # The pipeline
+//
+// A [Call] passes these steps, each a [Middleware]:
+//
+//	validate → yours (Options.Middleware) → retry → send → meter
+//
+// An attempt at a unary call ends when its response has been read and decoded,
+// so a response that can not be read counts as a failure of the attempt. An
+// attempt at a stream lasts until its first output has been decoded: retries
+// cover exactly what the caller has not seen yet. What comes after (metering,
+// pricing, whatever a middleware registers with [Call.OnEnd]) runs once, when
+// the call ends, whichever way it ends.
+//
+// # Errors
+//
+// Every error of a call is an [*Error], which errors.As finds; it holds the
+// operation, the model, the attempts and the request id. Its kind is found with
+// errors.Is and a sentinel such as [ErrThrottled], and the error of the AWS SDK
+// below it with errors.As. No error repeats a prompt or an answer.
+//
+// # Retries
+//
+// The client retries by itself, by kind of error (see [Options.MaxAttempts]),
+// and turns the SDK's retries off for its calls: Bedrock sees exactly as many
+// requests as the policy says.
+//
+// # Mocks
+//
+// [New] takes any [RuntimeAPI]. With a [*bedrockruntime.Client] the response is
+// decoded by this module. Anything else is a mock or a decorator: the SDK's own
+// input goes in, and what it returns is converted. To test streams, use package
+// bedrocktest.
+package bedrockx

@@ -1,0 +1,135 @@
+package bedrockx
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"github.com/mangaassist/bedrockkit/pricing"
+)
+
+// Options are the policies of a [Client] or of one call. The zero value of a
+// field means its default, a negative duration or count means none.
+type Options struct {
+	// MaxAttempts is the most requests that one call sends. The default is 3;
+	// 1 means no retries. Errors that a retry can not mend are never retried;
+	// a few kinds have bounds of their own, listed at [Kind].
+	MaxAttempts int
+
+	// BaseDelay and MaxDelay bound the wait before a retry: a random time of
+	// at most BaseDelay × 2^(retry-1) and at most MaxDelay ("full jitter").
+	// The defaults are 200 ms and 20 s. A Retry-After of the service is
+	// honoured as far as the caller's deadline allows.
+	BaseDelay time.Duration
+	MaxDelay  time.Duration
+
+	// AttemptTimeout bounds one attempt: that of a unary call to the end of
+	// its response, that of a stream to the headers of its response. The
+	// default is 120 s. The error is [ErrAttemptTimeout].
+	AttemptTimeout time.Duration
+
+	// FirstEventTimeout bounds the time from the headers of a stream to its
+	// first output. The default is AttemptTimeout. The error is
+	// [ErrFirstEventTimeout].
+	FirstEventTimeout time.Duration
+
+	// IdleTimeout bounds each wait for more of a stream, while somebody reads
+	// it. The default is 60 s. The error is [ErrStalled].
+	IdleTimeout time.Duration
+
+	// MaxResponseBytes bounds the body of a unary response after
+	// decompression. The default is 64 MiB. The error is [ErrTooLarge].
+	MaxResponseBytes int64
+
+	// MaxFrameBytes bounds one frame of a stream. The default is 24 MiB, what
+	// the encoding allows. The error is [ErrTooLarge].
+	MaxFrameBytes int
+
+	// Prices is the rate table. The default is [pricing.Default].
+	Prices *pricing.Table
+
+	// Region is where calls are priced. The default is the region of the SDK
+	// client.
+	Region string
+
+	// Middleware are policies of yours, the first one outermost.
+	Middleware []Middleware
+
+	// SDKOptions are given to every call of the SDK client, as its own
+	// per-call options are.
+	SDKOptions []func(*bedrockruntime.Options)
+
+	// IdleConns is how many idle connections [NewFromConfig] keeps for reuse
+	// with HTTP/1.1. The default is 50. It should be near the number of calls
+	// at once: with fewer, connections are dialled anew all the time.
+	IdleConns int
+}
+
+// Lambda sets the policies of a short-lived function: 2 attempts of 30 s, 10
+// idle connections. Fields that are already set stay.
+func Lambda(o *Options) { o.profile(2, 30*time.Second, 10) }
+
+// Service sets the policies of a long-running service, which are the defaults:
+// 3 attempts of 120 s, 50 idle connections. Fields that are already set stay.
+func Service(o *Options) { o.profile(3, 120*time.Second, 50) }
+
+// Batch sets the policies of work that nobody waits for: 5 attempts of 300 s,
+// 256 idle connections. Fields that are already set stay.
+func Batch(o *Options) { o.profile(5, 300*time.Second, 256) }
+
+func (o *Options) profile(attempts int, timeout time.Duration, conns int) {
+	setDefault(&o.MaxAttempts, attempts)
+	setDefault(&o.AttemptTimeout, timeout)
+	setDefault(&o.IdleConns, conns)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// resolved fills in the defaults; it is the only place that does.
+func (o Options) resolved() Options {
+	Service(&o)
+	o.MaxAttempts = max(o.MaxAttempts, 1)
+	setDefault(&o.BaseDelay, 200*time.Millisecond)
+	setDefault(&o.MaxDelay, 20*time.Second)
+	setDefault(&o.FirstEventTimeout, o.AttemptTimeout)
+	setDefault(&o.IdleTimeout, 60*time.Second)
+	setDefault(&o.MaxResponseBytes, 64<<20)
+	setDefault(&o.MaxFrameBytes, 24<<20)
+	if o.Prices == nil {
+		o.Prices = pricing.Default()
+	}
+	return o
+}
+
+// copied returns a copy that shares no slice with o.
+func (o Options) copied() Options {
+	o.Middleware = slices.Clone(o.Middleware)
+	o.SDKOptions = slices.Clone(o.SDKOptions)
+	return o
+}
+
+// tune sizes the pool of the SDK's default HTTP client. Another client is the
+// caller's and stays as it is.
+func (o Options) tune(client aws.HTTPClient) aws.HTTPClient {
+	if client == nil {
+		client = awshttp.NewBuildableClient()
+	}
+	buildable, ok := client.(*awshttp.BuildableClient)
+	if !ok {
+		return client
+	}
+	return buildable.WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = o.IdleConns
+		t.MaxIdleConns = max(t.MaxIdleConns, o.IdleConns)
+		t.MaxConnsPerHost = 0 // a bound would block streams, without an error
+	})
+}

@@ -1,0 +1,55 @@
+package bedrockx
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// retry sends again what a retry can mend. For a stream an attempt lasts until
+// its first output, so nothing that the caller has seen is ever sent twice.
+func retry(next Handler) Handler {
+	return func(ctx context.Context, call *Call) error {
+		for {
+			err := next(ctx, call)
+			if err == nil {
+				return nil
+			}
+			e, ok := err.(*Error)
+			if !ok {
+				e = classify(ctx, err)
+			}
+			if call.Attempts >= e.attempts(call.Options) {
+				return e
+			}
+			wait := max(backoff(call.Options, call.Attempts), e.RetryAfter)
+			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+				e.Err = fmt.Errorf("%w (no retry: the next one would be after the caller's deadline)", e.Err)
+				return e
+			}
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return &Error{Kind: KindCanceled, Err: fmt.Errorf("%w, while waiting to retry after: %w", joinCause(ctx), e.Err)}
+			}
+		}
+	}
+}
+
+// backoff is a random time of at most BaseDelay × 2^(attempts-1), so that
+// clients that failed together do not come back together.
+func backoff(o *Options, attempts int) time.Duration {
+	bound := o.MaxDelay
+	if shift := attempts - 1; shift < 32 {
+		if d := o.BaseDelay << shift; d > 0 && d < bound {
+			bound = d
+		}
+	}
+	if bound <= 0 {
+		return 0
+	}
+	return rand.N(bound)
+}

@@ -1,0 +1,262 @@
+package bedrockx
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// send makes one attempt: the request on the SDK's path, the response through
+// the call's own decoding.
+func (c *Client) send(ctx context.Context, call *Call) error {
+	call.Attempts++
+	actx, dog := watch(ctx, call.Options)
+	resp, err := c.roundTrip(actx, call)
+	if err != nil {
+		failed := classify(actx, err)
+		dog.stop()
+		return failed
+	}
+	if resp.Body != nil {
+		if call.Op.Streaming() {
+			resp.Body = dog.stream(resp.Body)
+		} else {
+			resp.Body = &boundedBody{ReadCloser: resp.Body, left: call.Options.MaxResponseBytes, max: call.Options.MaxResponseBytes}
+		}
+	}
+	if err := call.Decode(actx, resp); err != nil {
+		failed := classify(actx, err)
+		if resp.Body != nil {
+			resp.Body.Close()
+		}
+		dog.stop()
+		return failed
+	}
+	if call.Op.Streaming() {
+		call.FirstOutput = time.Since(call.began)
+		dog.flowing()
+		return nil
+	}
+	if resp.Body != nil {
+		resp.Body.Close()
+	}
+	dog.stop()
+	return nil
+}
+
+// roundTrip calls the API.
+func (c *Client) roundTrip(ctx context.Context, call *Call) (*Response, error) {
+	var input any
+	tap := tap{}
+	if call.Body == nil || !c.real {
+		if call.SDKInput == nil {
+			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", c.api)}
+		}
+		var err error
+		if input, err = call.SDKInput(); err != nil {
+			return nil, &Error{Kind: KindValidation, Err: err}
+		}
+	} else {
+		tap.body = call.Body
+	}
+	optFns := make([]func(*bedrockruntime.Options), 0, len(call.Options.SDKOptions)+1)
+	optFns = append(optFns, call.Options.SDKOptions...)
+	optFns = append(optFns, tap.install)
+
+	out, meta, err := c.invoke(ctx, call, input, optFns)
+	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
+		call.RequestID = id
+	} else if tap.header != nil {
+		call.RequestID = tap.header.Get("X-Amzn-Requestid")
+	}
+	if err != nil {
+		if tap.taken != nil {
+			tap.taken.Close()
+		}
+		return nil, err
+	}
+	return &Response{Header: tap.header, Body: tap.taken, SDK: out}, nil
+}
+
+// invoke calls the operation's method. A nil input stands for one that holds
+// only the model id.
+func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
+	model := aws.String(string(call.Model))
+	none := middleware.Metadata{}
+	switch call.Op {
+	case OpConverse:
+		in, err := inputAs[bedrockruntime.ConverseInput](input)
+		if err != nil {
+			return nil, none, err
+		}
+		in.ModelId = model
+		out, err := c.api.Converse(ctx, in, optFns...)
+		if out == nil {
+			return nil, none, err
+		}
+		return out, out.ResultMetadata, err
+	case OpConverseStream:
+		in, err := inputAs[bedrockruntime.ConverseStreamInput](input)
+		if err != nil {
+			return nil, none, err
+		}
+		in.ModelId = model
+		out, err := c.api.ConverseStream(ctx, in, optFns...)
+		if out == nil {
+			return nil, none, err
+		}
+		return out, out.ResultMetadata, err
+	case OpInvokeModel:
+		in, err := inputAs[bedrockruntime.InvokeModelInput](input)
+		if err != nil {
+			return nil, none, err
+		}
+		in.ModelId = model
+		// Without it the SDK says application/octet-stream.
+		setContentType(&in.ContentType)
+		out, err := c.api.InvokeModel(ctx, in, optFns...)
+		if out == nil {
+			return nil, none, err
+		}
+		return out, out.ResultMetadata, err
+	default: // OpInvokeModelStream: Call.check knows no other
+		in, err := inputAs[bedrockruntime.InvokeModelWithResponseStreamInput](input)
+		if err != nil {
+			return nil, none, err
+		}
+		in.ModelId = model
+		setContentType(&in.ContentType)
+		out, err := c.api.InvokeModelWithResponseStream(ctx, in, optFns...)
+		if out == nil {
+			return nil, none, err
+		}
+		return out, out.ResultMetadata, err
+	}
+}
+
+func setContentType(field **string) {
+	if *field == nil {
+		*field = aws.String("application/json")
+	}
+}
+
+func inputAs[T any](input any) (*T, error) {
+	switch in := input.(type) {
+	case nil:
+		return new(T), nil
+	case *T:
+		return in, nil
+	}
+	return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("SDKInput returned a %T, the operation takes a %T", input, new(T))}
+}
+
+// A tap sits in the SDK's middleware stack of one attempt, on the side of the
+// wire: it puts our JSON in the place of the SDK's, and takes the raw body of
+// a success away before the SDK decodes it. All between stays the SDK's:
+// path, headers, hash, signature and typed errors.
+type tap struct {
+	body   []byte // what goes out, nil for the SDK's own serialization
+	header http.Header
+	taken  io.ReadCloser
+}
+
+func (t *tap) install(o *bedrockruntime.Options) {
+	o.Retryer = aws.NopRetryer{} // one attempt: the retries are ours
+	o.HTTPClient = hideWriterTo{o.HTTPClient}
+	o.APIOptions = append(o.APIOptions, t.addTo)
+}
+
+func (t *tap) addTo(stack *middleware.Stack) error {
+	// It would start goroutines for a stream that we read ourselves.
+	if _, ok := stack.Deserialize.Get("OperationEventStreamDeserializer"); ok {
+		if _, err := stack.Deserialize.Remove("OperationEventStreamDeserializer"); err != nil {
+			return err
+		}
+	}
+	if t.body != nil {
+		if err := stack.Serialize.Add(middleware.SerializeMiddlewareFunc("bedrockkit.Body", t.handleSerialize), middleware.After); err != nil {
+			return err
+		}
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("bedrockkit.Tap", t.handleDeserialize), middleware.After)
+}
+
+func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
+	req, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return middleware.SerializeOutput{}, middleware.Metadata{}, fmt.Errorf("unknown transport type %T", in.Request)
+	}
+	req, err := req.SetStream(bytes.NewReader(t.body))
+	if err != nil {
+		return middleware.SerializeOutput{}, middleware.Metadata{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	in.Request = req
+	return next.HandleSerialize(ctx, in)
+}
+
+func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	out, meta, err := next.HandleDeserialize(ctx, in)
+	resp, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok {
+		return out, meta, err
+	}
+	t.header = resp.Header
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		t.taken = resp.Body
+		resp.Body = io.NopCloser(strings.NewReader("{}"))
+	} else {
+		// An error's body is read whole by the SDK, so it needs a bound.
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
+	}
+	return out, meta, err
+}
+
+// maxErrorBody is far more than Bedrock says about an error.
+const maxErrorBody = 1 << 20
+
+// hideWriterTo keeps net/http from calling WriteTo on the request's body: the
+// SDK's returns io.EOF once the body has been closed, and net/http then drops
+// an HTTP/1.1 connection that a response is still being read from.
+type hideWriterTo struct{ bedrockruntime.HTTPClient }
+
+func (c hideWriterTo) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = struct{ io.ReadCloser }{req.Body}
+	}
+	return c.HTTPClient.Do(req)
+}
+
+// boundedBody fails where io.LimitReader would end: a response that was cut
+// must not look whole.
+type boundedBody struct {
+	io.ReadCloser
+	left, max int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.max < 0 {
+		return b.ReadCloser.Read(p)
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return n, &Error{Kind: KindTooLarge, Err: fmt.Errorf("the response has more than %d bytes", b.max)}
+	}
+	return n, err
+}

@@ -1,0 +1,108 @@
+package bedrockx
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A watchdog bounds the waits of one attempt, each with an error of its own,
+// apart from the caller's deadline. It is one timer and no goroutine.
+type watchdog struct {
+	cancel context.CancelCauseFunc
+	began  time.Time
+	idle   time.Duration
+	first  time.Duration
+
+	// waiting is when the Read began that is under way, in nanoseconds since
+	// began; 0 where there is none. A reader that is slow to come back for
+	// more is no stall.
+	waiting atomic.Int64
+
+	mu    sync.Mutex
+	timer *time.Timer
+	done  bool
+}
+
+// watch returns the context of an attempt and the watchdog that cancels it.
+func watch(ctx context.Context, o *Options) (context.Context, *watchdog) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watchdog{cancel: cancel, began: time.Now(), idle: o.IdleTimeout, first: o.FirstEventTimeout}
+	w.set(o.AttemptTimeout, func() { cancel(ErrAttemptTimeout) })
+	return ctx, w
+}
+
+// set replaces the timer. A bound that is not positive is none.
+func (w *watchdog) set(d time.Duration, fn func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+	if d > 0 && !w.done {
+		w.timer = time.AfterFunc(d, fn)
+	}
+}
+
+// stop ends the attempt: the timer, and whatever its context still holds.
+func (w *watchdog) stop() {
+	w.mu.Lock()
+	w.done = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.mu.Unlock()
+	w.cancel(context.Canceled)
+}
+
+// stream wraps the body of a stream whose headers have come: from now on the
+// wait is for the first output.
+func (w *watchdog) stream(body io.ReadCloser) io.ReadCloser {
+	w.set(w.first, func() { w.cancel(ErrFirstEventTimeout) })
+	return &watchedBody{body: body, dog: w}
+}
+
+// flowing tells that the first output has come: from now on each wait counts
+// by itself.
+func (w *watchdog) flowing() { w.set(w.idle, w.look) }
+
+// look asks how long the Read under way has waited, and comes again when it
+// may have waited too long. So a Read costs no timer.
+func (w *watchdog) look() {
+	next := w.idle
+	if since := w.waiting.Load(); since != 0 {
+		waited := time.Since(w.began) - time.Duration(since)
+		if waited >= w.idle {
+			w.cancel(ErrStalled)
+			return
+		}
+		next = w.idle - waited
+	}
+	w.set(next, w.look)
+}
+
+// watchedBody is the body of a stream. Close may be called while a Read waits.
+type watchedBody struct {
+	body io.ReadCloser
+	dog  *watchdog
+	once sync.Once
+	err  error
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.dog.waiting.Store(max(1, int64(time.Since(b.dog.began))))
+	n, err := b.body.Read(p)
+	b.dog.waiting.Store(0)
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.once.Do(func() {
+		b.dog.stop()
+		b.err = b.body.Close()
+	})
+	return b.err
+}
