@@ -1,0 +1,36 @@
+// Package stream reads the token streams of Amazon Bedrock: ConverseStream and
+// InvokeModelWithResponseStream, as one model of events.
+//
+//	s, err := stream.Converse(ctx, client, &bedrockruntime.ConverseStreamInput{
+//		ModelId:  aws.String("us.amazon.nova-lite-v1:0"),
+//		Messages: messages,
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	for text, err := range s.Text() {
+//		if err != nil {
+//			return err // what came before is in s.Result()
+//		}
+//		fmt.Print(text)
+//	}
+//	fmt.Println(s.Usage(), s.Result().StopReason)
+//
+// # Complete, or an error
+//
+// Only the model's own end ends a stream well. One that is cut, corrupt,
+// silent for too long or broken by an exception yields an error, once and last,
+// and [Stream.Result] holds what came so far.
+//
+// # Resources
+//
+// A Stream reads the response's body in the goroutine of its reader; there is
+// no goroutine and no channel behind it. Leaving the loop, by break, return or
+// panic, closes it and frees the connection. A stream that is never read must
+// be closed with [Stream.Close].
+//
+// # Retries
+//
+// The call passes the pipeline of package bedrockx. Its retries end with the
+// first output: from then on an error is the reader's.
+package stream

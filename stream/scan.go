@@ -1,0 +1,190 @@
+package stream
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A scanner reads the JSON of the events that come for every token, without
+// allocating. It knows objects, strings and small numbers; at anything else it
+// fails, and the caller reads the whole payload with encoding/json, which is
+// what says whether it is valid. So the scanner may refuse what is right, but
+// never takes what is wrong, save for padding: what nobody reads is not
+// unescaped.
+type scanner struct {
+	b  []byte
+	at int
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.b) {
+		switch s.b[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	s.space()
+	if s.at < len(s.b) && s.b[s.at] == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
+// str returns a string's bytes between the quotes, still escaped.
+func (s *scanner) str() (raw []byte, ok bool) {
+	if !s.take('"') {
+		return nil, false
+	}
+	start := s.at
+	for {
+		i := bytes.IndexByte(s.b[s.at:], '"')
+		if i < 0 {
+			return nil, false
+		}
+		s.at += i + 1
+		// The quote is escaped by an odd number of backslashes before it.
+		slashes := 0
+		for j := s.at - 2; j >= start && s.b[j] == '\\'; j-- {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return s.b[start : s.at-1], true
+		}
+	}
+}
+
+// number returns a number of at most nine digits.
+func (s *scanner) number() (n int, ok bool) {
+	s.space()
+	start := s.at
+	for s.at < len(s.b) && s.at-start < 9 && '0' <= s.b[s.at] && s.b[s.at] <= '9' {
+		n = n*10 + int(s.b[s.at]-'0')
+		s.at++
+	}
+	if s.at == start || s.b[start] == '0' && s.at > start+1 {
+		return 0, false
+	}
+	return n, true
+}
+
+// object calls field with each key of an object, the scanner standing at its
+// value, until field refuses one.
+func (s *scanner) object(field func(key []byte) bool) bool {
+	if !s.take('{') {
+		return false
+	}
+	if s.take('}') {
+		return true
+	}
+	for {
+		key, ok := s.str()
+		if !ok || !s.take(':') || !field(key) {
+			return false
+		}
+		if s.take('}') {
+			return true
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+// end reports whether nothing is left.
+func (s *scanner) end() bool {
+	s.space()
+	return s.at == len(s.b)
+}
+
+// appendString appends the text of a raw string to dst. It fails at what
+// encoding/json refuses or replaces: control characters, bytes that are no
+// UTF-8, escapes that are none and lone surrogates.
+func appendString(dst, raw []byte) ([]byte, bool) {
+	ascii := true
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c < 0x20:
+			return dst, false
+		case c == '\\':
+			return appendEscaped(dst, raw, i)
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	if !ascii && !utf8.Valid(raw) {
+		return dst, false
+	}
+	return append(dst, raw...), true
+}
+
+func appendEscaped(dst, raw []byte, i int) ([]byte, bool) {
+	if !utf8.Valid(raw) {
+		return dst, false
+	}
+	dst = append(dst, raw[:i]...)
+	for i < len(raw) {
+		c := raw[i]
+		if c < 0x20 {
+			return dst, false
+		}
+		if c != '\\' {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		if i+1 >= len(raw) {
+			return dst, false
+		}
+		i += 2
+		switch raw[i-1] {
+		case '"', '\\', '/':
+			dst = append(dst, raw[i-1])
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r, ok := hex4(raw[i:])
+			if !ok {
+				return dst, false
+			}
+			i += 4
+			if utf16.IsSurrogate(r) {
+				if i+2 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
+					return dst, false
+				}
+				low, ok := hex4(raw[i+2:])
+				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+					return dst, false
+				}
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			return dst, false
+		}
+	}
+	return dst, true
+}
+
+func hex4(b []byte) (rune, bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(b[:4]), 16, 16)
+	return rune(n), err == nil
+}

@@ -1,0 +1,334 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/internal/eventstream"
+)
+
+var (
+	// ErrClosed is the error of a stream that was closed before its end.
+	ErrClosed = errors.New("stream was closed before its end")
+	// ErrUsed is the error of a second loop over a stream: its events are
+	// gone. Result holds what they said.
+	ErrUsed = errors.New("stream was read before; a stream can be read once")
+)
+
+// A Stream is the answer to one call, as it comes. It is read once, by one of
+// its iterators. Only Close may be called while another goroutine reads.
+type Stream struct {
+	call   *bedrockx.Call
+	newDec func() decoder
+
+	// The attempt that answered.
+	ctx    context.Context
+	body   io.ReadCloser
+	frames *eventstream.Reader
+	dec    decoder
+
+	claimed atomic.Bool // an iterator reads, or has read
+	closed  atomic.Bool
+
+	mu      sync.Mutex // held while an event is read
+	pending []Event    // decoded; those from head on have not been given out
+	head    int
+	acc     accumulator
+	done    bool
+	err     error
+}
+
+// Converse opens a ConverseStream. It returns when the first output has come;
+// until then failures are retried. The input is not changed. The error is a
+// [*bedrockx.Error].
+func Converse(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.ConverseStreamInput, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+	if in == nil {
+		in = &bedrockruntime.ConverseStreamInput{}
+	}
+	return Open(ctx, c, &bedrockx.Call{
+		Op:    bedrockx.OpConverseStream,
+		Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
+		SDKInput: func() (any, error) {
+			copied := *in
+			return &copied, nil
+		},
+	}, optFns...)
+}
+
+// InvokeModel opens an InvokeModelWithResponseStream, whose chunks the decoder
+// of the model's family reads, such as [Anthropic]. Otherwise it is like
+// [Converse].
+func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.InvokeModelWithResponseStreamInput, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+	if in == nil {
+		in = &bedrockruntime.InvokeModelWithResponseStreamInput{}
+	}
+	s := &Stream{
+		newDec: dec.new,
+		call: &bedrockx.Call{
+			Op:    bedrockx.OpInvokeModelStream,
+			Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
+			SDKInput: func() (any, error) {
+				copied := *in
+				return &copied, nil
+			},
+		},
+	}
+	return s.open(ctx, c, optFns)
+}
+
+// Open opens the ConverseStream of a call that its owner has made, as package
+// converse does with a body of its own. The call's Decode is set here.
+func Open(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+	s := &Stream{call: call, newDec: func() decoder { return converseDecoder{} }}
+	return s.open(ctx, c, optFns)
+}
+
+func (s *Stream) open(ctx context.Context, c *bedrockx.Client, optFns []func(*bedrockx.Options)) (*Stream, error) {
+	s.call.Decode = s.begin
+	if err := c.Do(ctx, s.call, optFns...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin reads an attempt's response until its first output, or its end.
+func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
+	if resp.Body == nil {
+		return &bedrockx.Error{Kind: bedrockx.KindValidation, Err: fmt.Errorf(
+			"the API returned a %T without the response's body; streams need the SDK's own client: test with package bedrocktest, not with a mock", resp.SDK)}
+	}
+	if s.newDec == nil {
+		return &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("InvokeModel needs a Decoder, such as stream.Anthropic")}
+	}
+	s.ctx, s.body = ctx, resp.Body
+	s.frames = eventstream.NewReader(resp.Body, s.call.Options.MaxFrameBytes)
+	s.dec = s.newDec()
+	s.pending, s.head, s.acc = s.pending[:0], 0, accumulator{}
+	s.call.Usage, s.call.StopReason = bedrockkit.Usage{}, ""
+	for {
+		switch err := s.read(); {
+		case err == io.EOF:
+			return nil // a whole answer without output; the reader meets the end
+		case err != nil:
+			return err
+		}
+		for _, ev := range s.pending {
+			if ev.Type.output() {
+				return nil
+			}
+		}
+	}
+}
+
+// Events yields the events of the stream. An error comes once and last; it is
+// a [*bedrockx.Error], or [ErrClosed] or [ErrUsed]. Leaving the loop closes the
+// stream.
+func (s *Stream) Events() iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		if s.claimed.Swap(true) {
+			yield(Event{}, ErrUsed)
+			return
+		}
+		defer s.Close()
+		for {
+			ev, err := s.next()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Text yields the pieces of the answer's text and nothing else; otherwise it
+// is like [Stream.Events].
+func (s *Stream) Text() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for ev, err := range s.Events() {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if ev.Type == Text && !yield(ev.Text, nil) {
+				return
+			}
+		}
+	}
+}
+
+// next returns the next event, io.EOF after the last one of a whole answer.
+func (s *Stream) next() (Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.head == len(s.pending) {
+		s.pending, s.head = s.pending[:0], 0
+		if s.done {
+			return Event{}, s.err
+		}
+		if err := s.read(); err != nil {
+			return Event{}, s.finish(err)
+		}
+	}
+	s.head++
+	return s.pending[s.head-1], nil
+}
+
+// read decodes one more frame into s.pending. It returns io.EOF where a whole
+// answer ends, and otherwise what went wrong.
+func (s *Stream) read() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	f, err := s.frames.Next()
+	if err == nil {
+		err = s.frame(f)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case s.closed.Load():
+		return ErrClosed
+	case errors.Is(err, eventstream.ErrChecksum), errors.Is(err, eventstream.ErrMalformed), errors.Is(err, errFrame):
+		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: err}
+	case errors.Is(err, eventstream.ErrTooLarge):
+		return &bedrockx.Error{Kind: bedrockx.KindTooLarge, Err: err}
+	case !isTransport(err):
+		return err
+	case s.acc.stopped:
+		// The answer is whole. Without its metadata, what it took is unknown.
+		return s.malformed()
+	case s.ctx.Err() != nil:
+		return context.Cause(s.ctx)
+	case err == io.EOF && s.acc.empty():
+		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the stream ended before its first event")}
+	}
+	return &bedrockx.Error{Kind: bedrockx.KindTruncated, Err: fmt.Errorf("it ended without a message stop: %w", err)}
+}
+
+// isTransport reports whether an error is one of the connection below, and
+// not an exception that the service sent.
+func isTransport(err error) bool {
+	var api interface{ ErrorCode() string }
+	var ours *bedrockx.Error
+	return !errors.As(err, &api) && !errors.As(err, &ours)
+}
+
+// malformed is the error of an answer that ended whole but can not be read,
+// and io.EOF for any other.
+func (s *Stream) malformed() error {
+	if s.call.StopReason.Malformed() {
+		return &bedrockx.Error{Kind: bedrockx.KindModelError, Err: fmt.Errorf("the model stopped with %s", s.call.StopReason)}
+	}
+	return io.EOF
+}
+
+// addRaw adds a piece that a scan found. It fails, having done nothing, where
+// the piece must be read with encoding/json.
+func (s *Stream) addRaw(d delta) bool {
+	text, ok := s.acc.appendRaw(d)
+	if ok {
+		s.pending = append(s.pending, Event{Type: d.typ, Index: d.index, Text: text})
+	}
+	return ok
+}
+
+// add accumulates an event and queues it for the reader.
+func (s *Stream) add(ev Event) error {
+	if err := s.acc.add(&ev); err != nil {
+		return err
+	}
+	switch ev.Type {
+	case MessageStop:
+		s.call.StopReason = ev.StopReason
+	case Metadata:
+		if ev.Usage != nil {
+			s.call.Usage = *ev.Usage
+		}
+	}
+	s.pending = append(s.pending, ev)
+	return nil
+}
+
+// finish ends the stream with err, io.EOF for a whole answer. It returns the
+// error that every later call gets.
+func (s *Stream) finish(err error) error {
+	if s.done {
+		return s.err
+	}
+	if err != io.EOF && err != ErrClosed {
+		err = s.call.Fail(s.ctx, err)
+	}
+	s.done, s.err = true, err
+	s.pending, s.head = nil, 0
+	if !s.acc.metered {
+		s.call.Usage.Unknown = true
+	}
+	s.body.Close()
+	if err == io.EOF {
+		err = nil
+	}
+	s.call.End(err)
+	return s.err
+}
+
+// Close leaves the stream: the model's answer is cut off and the connection is
+// freed. It may be called at any time, also while another goroutine reads,
+// which then gets [ErrClosed]; after the end it does nothing.
+func (s *Stream) Close() error {
+	s.closed.Store(true)
+	s.body.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(ErrClosed)
+	return nil
+}
+
+// Usage is what the answer took. It is unknown until the stream's metadata has
+// come, and stays so where the stream ended without.
+func (s *Stream) Usage() bedrockkit.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.call.Usage
+	u.Unknown = u.Unknown || !s.acc.metered
+	return u
+}
+
+// Result is what has come so far, also after an error; after the end of the
+// stream it is the whole answer. It is a snapshot.
+func (s *Stream) Result() *Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.acc.result()
+	r.Complete = s.done && s.err == io.EOF
+	r.StopReason = s.call.StopReason
+	r.Usage = s.call.Usage
+	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
+	r.Cost, r.CostErr = s.call.Cost, s.call.CostErr
+	r.Model, r.CacheHit, r.Attempts, r.RequestID = s.call.Model, s.call.CacheHit, s.call.Attempts, s.call.RequestID
+	r.FirstOutput, r.Latency = s.call.FirstOutput, s.call.Latency
+	return r
+}
+
+// MarshalJSON stops a stream from being stored by mistake: its Result can be.
+func (s *Stream) MarshalJSON() ([]byte, error) {
+	return nil, fmt.Errorf("a stream is no value; store its Result: %w", errors.ErrUnsupported)
+}
+
+var _ json.Marshaler = (*Stream)(nil)
