@@ -1,0 +1,165 @@
+package converse
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/stream"
+)
+
+// Options are those of a [Client] or of one call. The zero value of a field
+// means its default.
+type Options struct {
+	// Model, System, MaxTokens and Temperature stand in for what a request
+	// leaves out.
+	// MaxTokens is 2,048 by default: without a bound the service reserves the
+	// model's maximum of the quota, the most common cause of throttling.
+	Model       bedrockkit.ModelID
+	System      string
+	MaxTokens   int
+	Temperature *float64
+
+	// Tools are what the loop runs, and what a request that names no tools
+	// offers to the model.
+	Tools []Function
+
+	// MaxRounds bounds the requests of one loop. The default is 5. The error
+	// is [ErrMaxRounds].
+	MaxRounds int
+
+	// ToolConcurrency bounds the tools that run at once in a round. The
+	// default is 4.
+	ToolConcurrency int
+
+	// ToolTimeout bounds each run of a tool. The default is 30 s; negative
+	// means none. The model is told of it as an error result.
+	ToolTimeout time.Duration
+
+	// MaxToolResult bounds the bytes of one tool's result. The default is
+	// 256 KiB. A longer one becomes an error result.
+	MaxToolResult int
+
+	// Call are options of the pipeline for each request.
+	Call []func(*bedrockx.Options)
+}
+
+func (o Options) resolved() Options {
+	setDefault(&o.MaxTokens, 2048)
+	setDefault(&o.MaxRounds, 5)
+	setDefault(&o.ToolConcurrency, 4)
+	setDefault(&o.ToolTimeout, 30*time.Second)
+	setDefault(&o.MaxToolResult, 256<<10)
+	o.Tools = slices.Clone(o.Tools)
+	o.Call = slices.Clone(o.Call)
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// A Client holds conversations. It keeps none of them: a caller's messages go
+// in and the answer comes out. It is safe for concurrent use.
+type Client struct {
+	bedrock *bedrockx.Client
+	options Options
+}
+
+// New returns a client whose requests pass the pipeline of c.
+func New(c *bedrockx.Client, optFns ...func(*Options)) *Client {
+	client := &Client{bedrock: c}
+	client.options = client.with(optFns)
+	return client
+}
+
+func (c *Client) with(optFns []func(*Options)) Options {
+	o := c.options
+	if len(optFns) == 0 && o.MaxRounds != 0 {
+		return o
+	}
+	o = o.resolved()
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	return o.resolved()
+}
+
+// Send sends one request and returns the answer. Tools are not run; see
+// [Client.Run]. The error is a [*bedrockx.Error].
+func (c *Client) Send(ctx context.Context, req Request, optFns ...func(*Options)) (*Response, error) {
+	return c.send(ctx, req, c.with(optFns))
+}
+
+func (c *Client) send(ctx context.Context, req Request, o Options) (*Response, error) {
+	call, err := c.call(bedrockx.OpConverse, &req, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &Response{}
+	call.Decode = func(_ context.Context, resp *bedrockx.Response) error { return r.decode(call, resp) }
+	if err := c.bedrock.Do(ctx, call, o.Call...); err != nil {
+		return nil, err
+	}
+	r.settle(call)
+	return r, nil
+}
+
+// Stream sends one request and returns the answer as it comes. Tools are not
+// run; see [Client.RunStream]. The error is a [*bedrockx.Error].
+func (c *Client) Stream(ctx context.Context, req Request, optFns ...func(*Options)) (*stream.Stream, error) {
+	return c.stream(ctx, req, c.with(optFns))
+}
+
+func (c *Client) stream(ctx context.Context, req Request, o Options) (*stream.Stream, error) {
+	call, err := c.call(bedrockx.OpConverseStream, &req, o)
+	if err != nil {
+		return nil, err
+	}
+	return stream.Open(ctx, c.bedrock, call, o.Call...)
+}
+
+// call makes the pipeline's call of a request, with the options' defaults.
+func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx.Call, error) {
+	fail := func(err error) error {
+		return &bedrockx.Error{Op: op, Model: req.Model, Kind: bedrockx.KindValidation, Err: err}
+	}
+	setDefault(&req.Model, o.Model)
+	setDefault(&req.MaxTokens, o.MaxTokens)
+	setDefault(&req.Temperature, o.Temperature)
+	if req.System == nil && o.System != "" {
+		req.System = Contents{Text(o.System)}
+	}
+	if req.Tools == nil {
+		for _, f := range o.Tools {
+			if f.err != nil {
+				return nil, fail(f.err)
+			}
+			req.Tools = append(req.Tools, f.Spec)
+		}
+	}
+	body, err := req.body()
+	if err != nil {
+		return nil, fail(err)
+	}
+	return &bedrockx.Call{
+		Op: op, Model: req.Model, Body: body,
+		SDKInput: func() (any, error) {
+			in, err := req.sdkInput()
+			if err != nil || op == bedrockx.OpConverse {
+				return in, err
+			}
+			return &bedrockruntime.ConverseStreamInput{
+				Messages: in.Messages, System: in.System, InferenceConfig: in.InferenceConfig, ToolConfig: in.ToolConfig,
+				AdditionalModelRequestFields: in.AdditionalModelRequestFields, ServiceTier: in.ServiceTier,
+			}, nil
+		},
+	}, nil
+}

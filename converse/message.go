@@ -1,0 +1,123 @@
+package converse
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Role is who a message is from.
+type Role string
+
+// The roles.
+const (
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+)
+
+// Message is one turn of a conversation.
+type Message struct {
+	Role    Role     `json:"role"`
+	Content Contents `json:"content"`
+}
+
+// User returns a user's message of one text.
+func User(text string) Message {
+	return Message{Role: RoleUser, Content: Contents{Text(text)}}
+}
+
+// Assistant returns an assistant's message of one text.
+func Assistant(text string) Message {
+	return Message{Role: RoleAssistant, Content: Contents{Text(text)}}
+}
+
+// Text is all text of the message.
+func (m Message) Text() string {
+	var b strings.Builder
+	for _, c := range m.Content {
+		if text, ok := c.(Text); ok {
+			b.WriteString(string(text))
+		}
+	}
+	return b.String()
+}
+
+// ToolUses are the calls that the message asks for, in their order.
+func (m Message) ToolUses() []ToolUse {
+	var uses []ToolUse
+	for _, c := range m.Content {
+		if use, ok := c.(ToolUse); ok {
+			uses = append(uses, use)
+		}
+	}
+	return uses
+}
+
+// MarshalJSON writes the message as the Converse API has it.
+func (m Message) MarshalJSON() ([]byte, error) {
+	return m.appendJSON(nil)
+}
+
+func (m Message) appendJSON(b []byte) ([]byte, error) {
+	b = append(b, `{"role":`...)
+	b = appendString(b, string(m.Role))
+	b = append(b, `,"content":`...)
+	b, err := appendContents(b, m.Content)
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '}'), nil
+}
+
+// Contents is a list of content that JSON can read, which a list of an
+// interface type could not.
+type Contents []Content
+
+// MarshalJSON writes the blocks as the Converse API has them.
+func (c Contents) MarshalJSON() ([]byte, error) {
+	return appendContents(nil, c)
+}
+
+// UnmarshalJSON reads blocks of the Converse API. A block that this version
+// does not know becomes [Raw].
+func (c *Contents) UnmarshalJSON(data []byte) error {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(data, &raws); err != nil {
+		return err
+	}
+	contents, err := decodeContents(raws)
+	if err != nil {
+		return err
+	}
+	*c = contents
+	return nil
+}
+
+func decodeContents(raws []json.RawMessage) (Contents, error) {
+	contents := make(Contents, 0, len(raws))
+	for i, raw := range raws {
+		c, err := decodeContent(raw)
+		if err != nil {
+			return nil, fmt.Errorf("content[%d]: %w", i, err)
+		}
+		contents = append(contents, c)
+	}
+	return contents, nil
+}
+
+func appendContents(b []byte, contents Contents) ([]byte, error) {
+	b = append(b, '[')
+	for i, c := range contents {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if c == nil {
+			return nil, fmt.Errorf("content[%d] is nil", i)
+		}
+		var err error
+		if b, err = c.appendJSON(b); err != nil {
+			return nil, fmt.Errorf("content[%d]: %w", i, err)
+		}
+	}
+	return append(b, ']'), nil
+}

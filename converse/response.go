@@ -1,0 +1,162 @@
+package converse
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/pricing"
+	"github.com/mangaassist/bedrockkit/stream"
+)
+
+// Response is the model's answer to one request.
+type Response struct {
+	Message    Message               `json:"message"`
+	StopReason bedrockkit.StopReason `json:"stop_reason"`
+	Usage      bedrockkit.Usage      `json:"usage"`
+
+	// Cost is what the request cost in US dollars; nil where that is not
+	// known, and CostErr says why.
+	Cost    *pricing.Amount `json:"cost,omitempty"`
+	CostErr error           `json:"-"`
+
+	Model     bedrockkit.ModelID `json:"model"` // what answered
+	CacheHit  bool               `json:"cache_hit,omitempty"`
+	Attempts  int                `json:"attempts"`
+	RequestID string             `json:"request_id,omitempty"`
+
+	Latency     time.Duration `json:"latency_ns"`                // of the whole request with its retries
+	FirstOutput time.Duration `json:"first_output_ns,omitempty"` // time to the first token of a stream
+
+	// AdditionalFields are those that the request asked the model for.
+	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
+	// Trace is that of a guardrail or a prompt router.
+	Trace json.RawMessage `json:"trace,omitempty"`
+}
+
+// Text is all text of the answer.
+func (r *Response) Text() string { return r.Message.Text() }
+
+// wireResponse is the body of a Converse response (API reference,
+// ConverseResponse).
+type wireResponse struct {
+	Output struct {
+		Message *Message `json:"message"`
+	} `json:"output"`
+	StopReason                    bedrockkit.StopReason `json:"stopReason"`
+	Usage                         json.RawMessage       `json:"usage"`
+	AdditionalModelResponseFields json.RawMessage       `json:"additionalModelResponseFields"`
+	Trace                         json.RawMessage       `json:"trace"`
+	ServiceTier                   struct {
+		Type bedrockkit.ServiceTier `json:"type"`
+	} `json:"serviceTier"`
+}
+
+// decode reads a Converse response within an attempt.
+func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
+	raw, err := rawResponse(resp)
+	if err != nil {
+		return err
+	}
+	var w wireResponse
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf("the response of %d bytes is not that of Converse: %w", len(raw), err)}
+	}
+	switch {
+	case w.Output.Message == nil:
+		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
+	case w.StopReason.Malformed():
+		return malformed(w.StopReason)
+	}
+	call.Usage = bedrockkit.Usage{Unknown: true}
+	if w.Usage != nil {
+		if call.Usage, err = bedrockkit.ParseConverseUsage(w.Usage); err != nil {
+			return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: err}
+		}
+	}
+	call.StopReason, call.ServiceTier = w.StopReason, w.ServiceTier.Type
+	r.Message, r.AdditionalFields, r.Trace = *w.Output.Message, w.AdditionalModelResponseFields, w.Trace
+	return nil
+}
+
+func malformed(reason bedrockkit.StopReason) error {
+	return &bedrockx.Error{Kind: bedrockx.KindModelError, Err: fmt.Errorf("the model stopped with %s", reason)}
+}
+
+func rawResponse(resp *bedrockx.Response) ([]byte, error) {
+	if resp.Body == nil {
+		return fromSDK(resp.SDK)
+	}
+	raw, err := io.ReadAll(resp.Body)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, &bedrockx.Error{Kind: bedrockx.KindTruncated, Err: err}
+	}
+	return raw, err
+}
+
+// settle takes over what the pipeline knows of the call.
+func (r *Response) settle(call *bedrockx.Call) {
+	r.StopReason, r.Usage, r.Cost, r.CostErr = call.StopReason, call.Usage, call.Cost, call.CostErr
+	r.Model, r.CacheHit, r.Attempts, r.RequestID = call.Model, call.CacheHit, call.Attempts, call.RequestID
+	r.Latency, r.FirstOutput = call.Latency, call.FirstOutput
+}
+
+// fromStream is the response that a stream has put together.
+func fromStream(s *stream.Result) (*Response, error) {
+	r := &Response{
+		Message: Message{Role: RoleAssistant}, StopReason: s.StopReason, Usage: s.Usage,
+		Cost: s.Cost, CostErr: s.CostErr, Model: s.Model, CacheHit: s.CacheHit, Attempts: s.Attempts,
+		RequestID: s.RequestID, Latency: s.Latency, FirstOutput: s.FirstOutput, AdditionalFields: s.AdditionalFields,
+	}
+	var metadata struct {
+		Trace json.RawMessage `json:"trace"`
+	}
+	if len(s.Metadata) > 0 {
+		if err := json.Unmarshal(s.Metadata, &metadata); err != nil {
+			return r, err
+		}
+		r.Trace = metadata.Trace
+	}
+	for _, b := range s.Blocks {
+		c, err := fromBlock(b)
+		if err != nil {
+			return r, err
+		}
+		if c != nil {
+			r.Message.Content = append(r.Message.Content, c)
+		}
+	}
+	return r, nil
+}
+
+// fromBlock is a streamed block as content, nil for one that holds nothing.
+func fromBlock(b stream.Block) (Content, error) {
+	switch b.Kind {
+	case stream.BlockText:
+		if b.Text == "" {
+			return nil, nil
+		}
+		return Text(b.Text), nil
+	case stream.BlockToolUse:
+		// A call that was cut has no input; it is left out, for it must not
+		// run and could not be sent again.
+		if b.Input == nil {
+			return nil, nil
+		}
+		return ToolUse{ID: b.ToolUseID, Name: b.ToolName, Input: b.Input}, nil
+	case stream.BlockReasoning:
+		if b.Redacted != nil {
+			var data []byte
+			if err := json.Unmarshal(b.Redacted, &data); err != nil {
+				return nil, fmt.Errorf("reading redacted reasoning: %w", err)
+			}
+			return Redacted(data), nil
+		}
+		return Reasoning{Text: b.Text, Signature: b.Signature}, nil
+	}
+	return nil, nil
+}
