@@ -151,6 +151,10 @@ func (t *Table) lookup(model bedrockkit.ModelID, o *CostOptions) (*entry, query,
 	if region == "" {
 		region = ident.Region
 	}
+	switch ident.Kind {
+	case bedrockkit.KindProvisionedModel, bedrockkit.KindImportedModel, bedrockkit.KindMarketplace:
+		return nil, query{}, fmt.Errorf("%w: a %s is billed by the time it runs, so a request has no price; price its hours or minutes as Units of the model", ErrNoRate, ident.Kind)
+	}
 	if ident.Base == "" && o.Resolve != nil {
 		resolved, err := o.Resolve(model)
 		if err != nil {

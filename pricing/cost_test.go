@@ -46,6 +46,9 @@ func TestCost(t *testing.T) {
 		{"priority", "openai.gpt-oss-120b-1:0", bedrockkit.Usage{InputTokens: m, OutputTokens: m}, []func(*pricing.CostOptions){tier(bedrockkit.TierPriority), region("us-east-1")}, "1.3125"},
 		{"flex", "openai.gpt-oss-120b-1:0", bedrockkit.Usage{InputTokens: m, OutputTokens: m}, []func(*pricing.CostOptions){tier(bedrockkit.TierFlex)}, "0.375"},
 		{"batch", "openai.gpt-oss-120b-1:0", bedrockkit.Usage{InputTokens: m, OutputTokens: m}, []func(*pricing.CostOptions){tier(pricing.TierBatch)}, "0.375"},
+		{"batch by a global profile", "global.anthropic.claude-sonnet-4-6", bedrockkit.Usage{InputTokens: m, OutputTokens: m}, []func(*pricing.CostOptions){tier(pricing.TierBatch)}, "9"},
+		{"short context", "us.openai.gpt-5.6-terra", bedrockkit.Usage{InputTokens: 272_000}, nil, "0.5984"},
+		{"long context, counted with the cache", "us.openai.gpt-5.6-terra", bedrockkit.Usage{InputTokens: 1, CacheReadTokens: 272_000}, nil, "0.1196844"},
 		{"latency optimized", "us.amazon.nova-pro-v1:0", bedrockkit.Usage{InputTokens: m, OutputTokens: m}, []func(*pricing.CostOptions){tier(pricing.TierOptimized)}, "5"},
 		{"one cached token", "amazon.nova-micro-v1:0", bedrockkit.Usage{CacheReadTokens: 1}, nil, "0.00000000875"},
 		{"GovCloud by prefix", "us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", bedrockkit.Usage{InputTokens: m}, nil, "3.6"},
@@ -57,9 +60,11 @@ func TestCost(t *testing.T) {
 		{"rerank", "cohere.rerank-v3-5:0", bedrockkit.Usage{}, []func(*pricing.CostOptions){func(o *pricing.CostOptions) {
 			o.Units = pricing.Units{pricing.Query: pricing.RerankQueries(101)}
 		}}, "0.004"},
-		{"cache written for half an hour", "openai.gpt-5.6-luna", bedrockkit.Usage{InputTokens: m}, []func(*pricing.CostOptions){func(o *pricing.CostOptions) {
-			o.Units = pricing.Units{pricing.CacheWrite30m: m}
-		}}, "0.495"},
+		{"cache written for half an hour", "openai.gpt-5.6-luna", bedrockkit.Usage{InputTokens: m, CacheWrite30mTokens: m}, nil, "0.495"},
+		{"profile of India", "in.openai.gpt-5.6-luna", bedrockkit.Usage{InputTokens: m}, nil, "0.22"},
+		{"units add to the usage", "openai.gpt-5.6-luna", bedrockkit.Usage{InputTokens: m, CacheReadTokens: m}, []func(*pricing.CostOptions){func(o *pricing.CostOptions) {
+			o.Units = pricing.Units{pricing.CacheWrite30m: m, pricing.Input: m}
+		}}, "0.737"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,6 +106,11 @@ func TestCostUnpriced(t *testing.T) {
 			[]pricing.Quantity{{Dimension: pricing.Input, Units: 1_000_000}, {Dimension: pricing.Output, Units: 7}}},
 		{"an opaque ARN", profile, used, nil, pricing.ErrUnknownModel, "0",
 			[]pricing.Quantity{{Dimension: pricing.Input, Units: 1_000_000}, {Dimension: pricing.Output, Units: 7}}},
+		{"provisioned throughput is billed by the hour", "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc123", used,
+			[]func(*pricing.CostOptions){func(o *pricing.CostOptions) {
+				o.Resolve = func(bedrockkit.ModelID) (bedrockkit.ModelID, error) { return haiku3, nil }
+			}}, pricing.ErrNoRate, "0",
+			[]pricing.Quantity{{Dimension: pricing.Input, Units: 1_000_000}, {Dimension: pricing.Output, Units: 7}}},
 		{"Claude has no flex tier", "anthropic.claude-haiku-4-5-20251001-v1:0", used, []func(*pricing.CostOptions){tier(bedrockkit.TierFlex)}, pricing.ErrNoRate, "0",
 			[]pricing.Quantity{{Dimension: pricing.Input, Units: 1_000_000}, {Dimension: pricing.Output, Units: 7}}},
 		{"nor for nothing", "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.Usage{}, []func(*pricing.CostOptions){tier(bedrockkit.TierFlex)}, pricing.ErrNoRate, "0", nil},
@@ -111,6 +121,8 @@ func TestCostUnpriced(t *testing.T) {
 		{"a bucket without a rate", "anthropic.claude-3-haiku-20240307-v1:0",
 			bedrockkit.Usage{InputTokens: 1_000_000, CacheWrite1hTokens: 9}, nil, pricing.ErrNoRate, "0.25",
 			[]pricing.Quantity{{Dimension: pricing.CacheWrite1h, Units: 9}}},
+		{"a long context without a price", "global.openai.gpt-5.6-terra", bedrockkit.Usage{InputTokens: 272_001}, nil, pricing.ErrNoRate, "0",
+			[]pricing.Quantity{{Dimension: pricing.Input, Units: 272_001}}},
 		{"a zero that was none", "anthropic.claude-mythos-preview", used, nil, pricing.ErrNoRate, "0",
 			[]pricing.Quantity{{Dimension: pricing.Input, Units: 1_000_000}, {Dimension: pricing.Output, Units: 7}}},
 		{"an unknown dimension", "anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.Usage{InputTokens: 1}, []func(*pricing.CostOptions){func(o *pricing.CostOptions) {
@@ -215,13 +227,16 @@ func TestCostOfRandomUsages(t *testing.T) {
 		want := new(big.Rat)
 		for name, n := range map[string]*int64{
 			"input": &u.InputTokens, "output": &u.OutputTokens, "cache_read": &u.CacheReadTokens,
-			"cache_write_5m": &u.CacheWrite5mTokens, "cache_write_1h": &u.CacheWrite1hTokens,
+			"cache_write_5m": &u.CacheWrite5mTokens, "cache_write_30m": &u.CacheWrite30mTokens, "cache_write_1h": &u.CacheWrite1hTokens,
 		} {
 			rate, ok := p.rates[name]
 			if !ok || rate == "0" || rnd.IntN(4) == 0 {
 				continue
 			}
 			*n = rnd.Int64N(1 << rnd.IntN(40))
+			if strings.Contains(string(p.model), "terra") {
+				*n %= 50_000 // below its long context
+			}
 			perMillion, ok := new(big.Rat).SetString(rate)
 			require.True(t, ok)
 			want.Add(want, perMillion.Mul(perMillion, big.NewRat(*n, 1_000_000)))
@@ -300,7 +315,8 @@ func TestCostOptionsOfRows(t *testing.T) {
 		{"today", "acme.one-v1:0", bedrockkit.Usage{InputTokens: 1e5}, nil, "0.3"},
 		{"at the bracket", "acme.one", bedrockkit.Usage{InputTokens: 200_000, OutputTokens: 1e6}, []func(*pricing.CostOptions){on("2026-04-01T00:00:00Z")}, "4.6"},
 		{"above the bracket all is dearer", "acme.one", bedrockkit.Usage{InputTokens: 200_001, OutputTokens: 1e6}, []func(*pricing.CostOptions){on("2026-04-01T00:00:00Z")}, "9.200006"},
-		{"a region's own rate", "acme.one", bedrockkit.Usage{InputTokens: 1e6}, []func(*pricing.CostOptions){region("eu-west-2")}, "5"},
+		{"a region's own rate", "acme.one", bedrockkit.Usage{InputTokens: 1e5}, []func(*pricing.CostOptions){region("eu-west-2")}, "0.5"},
+		{"the bracket comes before the region", "acme.one", bedrockkit.Usage{InputTokens: 1e6}, []func(*pricing.CostOptions){region("eu-west-2")}, "6"},
 		{"another region", "acme.one", bedrockkit.Usage{InputTokens: 1e5}, []func(*pricing.CostOptions){region("eu-west-1")}, "0.3"},
 		{"an explicit zero", "us.acme.one", bedrockkit.Usage{InputTokens: 1e6}, []func(*pricing.CostOptions){tier(bedrockkit.TierReserved)}, "0"},
 	}

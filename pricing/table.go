@@ -1,6 +1,7 @@
 package pricing
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -74,12 +75,17 @@ type Row struct {
 	Scopes []Scope                `json:"scopes"` // at least one
 	Tier   bedrockkit.ServiceTier `json:"tier,omitempty"`
 
-	// Region limits the row to calls to one region, where it takes precedence.
+	// Region limits the row to calls to one region, where it takes precedence
+	// over a row of the same bracket without a region.
 	Region string `json:"region,omitempty"`
 
 	// AboveInput limits the row to requests whose whole input is more tokens
 	// than this. All of such a request is billed by the row.
 	AboveInput int64 `json:"above_input,omitempty"`
+
+	// UpToInput limits the row to requests of at most so many input tokens,
+	// where the price of larger ones is known to differ but not known.
+	UpToInput int64 `json:"up_to_input,omitempty"`
 
 	// From and To are days in UTC, YYYY-MM-DD: the first on which the row
 	// holds and the first on which it does not. Empty is open.
@@ -119,7 +125,7 @@ type entry struct {
 type rate struct {
 	scope, tier uint8
 	region      string
-	above       int64
+	above, upTo int64
 	from, to    int32 // days since 1970, to exclusive
 	rate        Rate
 	row         int32
@@ -171,7 +177,7 @@ func NewTable(data Data) (*Table, error) {
 	for _, m := range data.Models {
 		e := &entry{model: m}
 		for _, id := range append([]bedrockkit.ModelID{m.ID}, m.Aliases...) {
-			if id.Base() != id {
+			if id == "" || id.Base() != id {
 				return nil, fmt.Errorf("%w: model %q is no base model id", ErrInvalidTable, id)
 			}
 			if other := t.index[id]; other != nil && other != e {
@@ -214,8 +220,8 @@ func (t *Table) add(i int) error {
 		return errors.New("it needs a scope and a rate")
 	case len(row.Sources) == 0:
 		return errors.New("it has no source")
-	case row.AboveInput < 0:
-		return errors.New("above_input is negative")
+	case row.AboveInput < 0 || row.UpToInput < 0 || row.UpToInput > 0 && row.UpToInput <= row.AboveInput:
+		return fmt.Errorf("above_input %d and up_to_input %d leave no requests", row.AboveInput, row.UpToInput)
 	}
 	for _, s := range row.Sources {
 		if _, ok := t.data.Sources[s]; !ok {
@@ -237,7 +243,7 @@ func (t *Table) add(i int) error {
 				return fmt.Errorf("scope %q is not known", s)
 			}
 			e.rates[dim] = append(e.rates[dim], rate{
-				scope: uint8(scope), tier: uint8(tier), region: row.Region, above: row.AboveInput,
+				scope: uint8(scope), tier: uint8(tier), region: row.Region, above: row.AboveInput, upTo: row.UpToInput,
 				from: from, to: to, rate: r, row: int32(i),
 			})
 		}
@@ -254,12 +260,12 @@ func (e *entry) settle() error {
 				return int(a.scope) - int(b.scope)
 			case a.tier != b.tier:
 				return int(a.tier) - int(b.tier)
-			case a.region != b.region:
-				return strings.Compare(b.region, a.region) // the empty region last
 			case a.above != b.above:
-				return compare(b.above, a.above) // the highest bracket first
+				return cmp.Compare(b.above, a.above) // the highest bracket first
+			case a.region != b.region:
+				return cmp.Compare(b.region, a.region) // the empty region last
 			}
-			return compare(int64(a.from), int64(b.from))
+			return cmp.Compare(a.from, b.from)
 		})
 		for i := 1; i < len(cells); i++ {
 			a, b := cells[i-1], cells[i]
@@ -276,16 +282,6 @@ func (e *entry) settle() error {
 		}
 	}
 	return nil
-}
-
-func compare(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 const (
@@ -326,7 +322,7 @@ func (e *entry) find(dim int, q *query) *rate {
 	for i := range e.rates[dim] {
 		c := &e.rates[dim][i]
 		if c.scope == q.scope && c.tier == q.tier && (c.region == "" || c.region == q.region) &&
-			(c.above == 0 || q.input > c.above) && c.from <= q.day && q.day < c.to {
+			(c.above == 0 || q.input > c.above) && (c.upTo == 0 || q.input <= c.upTo) && c.from <= q.day && q.day < c.to {
 			return c
 		}
 	}

@@ -59,6 +59,13 @@ type adjustments struct {
 		Sources []string
 		Models  []bedrockkit.ModelID
 	}
+	Limits []struct {
+		Model     bedrockkit.ModelID
+		Scope     pricing.Scope
+		UpToInput int64 `json:"up_to_input"`
+		Why       string
+	}
+	Rows []pricing.Row
 }
 
 func main() {
@@ -118,9 +125,6 @@ func generate(dir string) ([]byte, error) {
 		}
 		for _, id := range r.KnownIDs {
 			base := id.Base()
-			if strings.HasPrefix(string(base), "in.") {
-				continue // the profile of India, not a provider
-			}
 			if base != "" && base != m.ID && !slices.Contains(m.Aliases, base) {
 				m.Aliases = append(m.Aliases, base)
 			}
@@ -135,7 +139,14 @@ func generate(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	table.Rows = append(table.Rows, tiered...)
+	table.Rows = append(append(table.Rows, tiered...), adj.Rows...)
+	for i := range table.Rows {
+		for _, l := range adj.Limits {
+			if row := &table.Rows[i]; row.Model == l.Model && slices.Contains(row.Scopes, l.Scope) {
+				row.UpToInput = l.UpToInput
+			}
+		}
+	}
 	slices.SortStableFunc(table.Rows, func(a, b pricing.Row) int {
 		return cmp.Or(cmp.Compare(a.Model, b.Model), slices.Compare(a.Scopes, b.Scopes), cmp.Compare(a.Tier, b.Tier))
 	})

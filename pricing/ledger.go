@@ -1,0 +1,188 @@
+package pricing
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+)
+
+// Entry is one request, for a [Ledger].
+type Entry struct {
+	Tenant string             // who pays; may be empty
+	Model  bedrockkit.ModelID // as it was called
+	Time   time.Time          // of the request; the zero time is now
+	Usage  bedrockkit.Usage
+	Cost   Amount // from 0 to a trillion dollars
+
+	// Unpriced says that the cost is a lower bound, as in an [UnpricedError].
+	Unpriced bool
+}
+
+// Sum is what one tenant used of one model on one day.
+type Sum struct {
+	Tenant   string             `json:"tenant,omitempty"`
+	Model    bedrockkit.ModelID `json:"model"`
+	Day      string             `json:"day"` // YYYY-MM-DD, in UTC
+	Requests int64              `json:"requests"`
+	Unpriced int64              `json:"unpriced,omitempty"` // requests whose cost is not, or not wholly, in Cost
+	Usage    bedrockkit.Usage   `json:"usage"`
+	Cost     Amount             `json:"cost"`
+}
+
+// LedgerOptions are the options of [NewLedger].
+type LedgerOptions struct {
+	// MaxSums bounds how many sums are kept. Default: 100,000.
+	MaxSums int
+}
+
+// Ledger sums costs by tenant, model and day, exactly. It is safe for
+// concurrent use. Its JSON is the list of its sums, which [Ledger.Merge] adds
+// to another ledger.
+type Ledger struct {
+	max int
+
+	mu   sync.Mutex
+	sums map[ledgerKey]*Sum
+}
+
+type ledgerKey struct {
+	tenant string
+	model  bedrockkit.ModelID
+	day    int32
+}
+
+// ErrLedgerFull is the error of an entry or a sum that would exceed MaxSums.
+// Nothing of it was added: [Ledger.Take] makes room.
+var ErrLedgerFull = errors.New("ledger is full")
+
+var maxEntryCost = Rate(1e9).Of(1e15).Mul(1e3) // 10¹² dollars
+
+// NewLedger makes an empty ledger.
+func NewLedger(optFns ...func(*LedgerOptions)) *Ledger {
+	o := LedgerOptions{}
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	if o.MaxSums <= 0 {
+		o.MaxSums = 100_000
+	}
+	return &Ledger{max: o.MaxSums, sums: map[ledgerKey]*Sum{}}
+}
+
+// Add enters a request. The errors are [ErrInvalidUsage] and [ErrLedgerFull].
+func (l *Ledger) Add(e Entry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	s := Sum{Tenant: e.Tenant, Model: e.Model, Requests: 1, Usage: e.Usage, Cost: e.Cost}
+	if e.Unpriced || e.Usage.Unknown {
+		s.Unpriced = 1
+		s.Usage.Unknown = false // the sum of the others is known; Unpriced counts those that are not
+	}
+	if err := valid(&e.Usage, nil); err != nil {
+		return err
+	}
+	if e.Cost.Sign() < 0 || e.Cost.Cmp(maxEntryCost) > 0 {
+		return fmt.Errorf("%w: a cost of $%s; it is from 0 to a trillion dollars", ErrInvalidUsage, e.Cost)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.add(ledgerKey{e.Tenant, e.Model, day(e.Time)}, &s)
+}
+
+// add adds a sum; it has the lock.
+func (l *Ledger) add(k ledgerKey, s *Sum) error {
+	sum := l.sums[k]
+	if sum == nil {
+		if len(l.sums) >= l.max {
+			return fmt.Errorf("%w: it holds %d sums", ErrLedgerFull, len(l.sums))
+		}
+		sum = &Sum{Tenant: s.Tenant, Model: s.Model, Day: time.Unix(int64(k.day)*86400, 0).UTC().Format(time.DateOnly)}
+		l.sums[k] = sum
+	}
+	usage := sum.Usage.Add(s.Usage)
+	for i, n := range counts(usage) {
+		if n < 0 {
+			return fmt.Errorf("%w: the sum of %s overflows", ErrInvalidUsage, dimensions[i])
+		}
+	}
+	sum.Requests += s.Requests
+	sum.Unpriced += s.Unpriced
+	sum.Usage = usage
+	sum.Cost = sum.Cost.Add(s.Cost)
+	return nil
+}
+
+// Total returns the cost of all that the ledger holds.
+func (l *Ledger) Total() Amount {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var total Amount
+	for _, s := range l.sums {
+		total = total.Add(s.Cost)
+	}
+	return total
+}
+
+// Sums returns a copy of the sums, by day, tenant and model.
+func (l *Ledger) Sums() []Sum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sorted(l.sums)
+}
+
+// Take returns the sums and empties the ledger, in one step: no entry is lost
+// or counted twice between two calls.
+func (l *Ledger) Take() []Sum {
+	l.mu.Lock()
+	sums := l.sums
+	l.sums = map[ledgerKey]*Sum{}
+	l.mu.Unlock()
+	return sorted(sums)
+}
+
+func sorted(sums map[ledgerKey]*Sum) []Sum {
+	list := make([]Sum, 0, len(sums))
+	for _, s := range sums {
+		list = append(list, *s)
+	}
+	slices.SortFunc(list, func(a, b Sum) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Model, b.Model))
+	})
+	return list
+}
+
+// Merge adds sums, such as those of another process. It stops at the first
+// error, before the sum that it is about.
+func (l *Ledger) Merge(sums []Sum) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range sums {
+		s := &sums[i]
+		d, err := parseDay(s.Day, 0)
+		if err != nil || s.Day == "" {
+			return fmt.Errorf("merging sum %d: %q is no day YYYY-MM-DD", i, s.Day)
+		}
+		if min(s.Requests, s.Unpriced, int64(s.Cost.Sign()), slices.Min(slices.Collect(values(s.Usage)))) < 0 {
+			return fmt.Errorf("merging sum %d: %w: a count is negative", i, ErrInvalidUsage)
+		}
+		if err := l.add(ledgerKey{s.Tenant, s.Model, d}, s); err != nil {
+			return fmt.Errorf("merging sum %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func values(u bedrockkit.Usage) func(func(int64) bool) {
+	c := counts(u)
+	return slices.Values(c[:])
+}
+
+// MarshalJSON returns the list of the sums.
+func (l *Ledger) MarshalJSON() ([]byte, error) { return json.Marshal(l.Sums()) }
