@@ -27,13 +27,12 @@ type Header struct {
 	Value any
 }
 
-// index checks the headers and finds those that steer decoding. It allocates
-// nothing.
-func (f *Frame) index() error {
-	for rest := f.headers; len(rest) > 0; {
+// index checks the headers and finds those that steer decoding.
+func index(headers []byte) (s steering, err error) {
+	for rest := headers; len(rest) > 0; {
 		name, typ, value, tail, err := cutHeader(rest)
 		if err != nil {
-			return err
+			return steering{}, err
 		}
 		rest = tail
 		if typ != typeString {
@@ -41,18 +40,18 @@ func (f *Frame) index() error {
 		}
 		switch string(name) {
 		case ":message-type":
-			f.MessageType = value
+			s.MessageType = value
 		case ":event-type":
-			f.EventType = value
+			s.EventType = value
 		case ":exception-type":
-			f.ExceptionType = value
+			s.ExceptionType = value
 		case ":error-code":
-			f.ErrorCode = value
+			s.ErrorCode = value
 		case ":error-message":
-			f.ErrorMessage = value
+			s.ErrorMessage = value
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // Headers decodes all headers in their order, as copies.

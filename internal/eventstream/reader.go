@@ -1,6 +1,7 @@
 package eventstream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,16 +37,20 @@ var (
 // A Frame is one message of a stream. Its slices belong to the Reader and hold
 // until its next call.
 type Frame struct {
-	// The headers that steer decoding, nil where the frame has none.
+	steering
+
+	Payload []byte
+
+	headers []byte
+}
+
+// steering are the headers that steer decoding, nil where the frame has none.
+type steering struct {
 	MessageType   []byte // :message-type, "event", "exception" or "error"
 	EventType     []byte // :event-type
 	ExceptionType []byte // :exception-type
 	ErrorCode     []byte // :error-code
 	ErrorMessage  []byte // :error-message
-
-	Payload []byte
-
-	headers []byte
 }
 
 // A Reader reads frames. It is not safe for concurrent use.
@@ -56,6 +61,11 @@ type Reader struct {
 	off int
 	end int
 	err error
+
+	// The headers of the frame before, as a copy, and what they said: the
+	// frames of a stream have nearly always the same ones.
+	headers []byte
+	steer   steering
 }
 
 // NewReader returns a Reader of the frames in r, each of at most max bytes;
@@ -114,8 +124,14 @@ func (r *Reader) next() (Frame, error) {
 	}
 	r.off += n
 	h := preludeLen + int(headers)
-	f := Frame{headers: raw[preludeLen:h], Payload: raw[h : n-4]}
-	return f, f.index()
+	if !bytes.Equal(raw[preludeLen:h], r.headers) {
+		r.headers = append(r.headers[:0], raw[preludeLen:h]...)
+		var err error
+		if r.steer, err = index(r.headers); err != nil {
+			return Frame{}, err
+		}
+	}
+	return Frame{steering: r.steer, Payload: raw[h : n-4], headers: r.headers}, nil
 }
 
 // fill makes r.buf[r.off:] hold at least n bytes.
