@@ -48,9 +48,9 @@ type Call struct {
 	Op    Operation
 	Model bedrockkit.ModelID
 
-	// Body is the JSON body as it goes out. Where it is nil, the SDK's
-	// serializer writes the body from SDKInput. It must not be changed once
-	// the call has been sent.
+	// Body is the JSON body as it goes out; it is not checked again. Where it
+	// is nil, the SDK's serializer writes the body from SDKInput. It must not
+	// be changed once the call has been sent.
 	Body json.RawMessage
 
 	// SDKInput returns the SDK's input for the operation, such as a
@@ -161,8 +161,6 @@ func (c *Call) check() error {
 		return errors.New("the call has no Decode")
 	case c.Body == nil && c.SDKInput == nil:
 		return errors.New("the call has neither a Body nor an SDKInput")
-	case c.Body != nil && !json.Valid(c.Body):
-		return errors.New("the body is not valid JSON")
 	}
 	switch c.Op {
 	case OpInvokeModel, OpInvokeModelStream, OpConverse, OpConverseStream:

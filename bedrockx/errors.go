@@ -103,6 +103,8 @@ type Error struct {
 
 	// Err is the cause: the SDK's error, or one that says what was wrong.
 	Err error
+
+	note string // what the client decided, beside the cause
 }
 
 // Error says what was called, what went wrong and, where it helps, what to do.
@@ -118,8 +120,10 @@ func (e *Error) Error() string {
 	if e.RequestID != "" {
 		fmt.Fprintf(&b, " (request id %s)", e.RequestID)
 	}
-	if hint := e.hint(); hint != "" {
-		fmt.Fprintf(&b, "; %s", hint)
+	for _, more := range []string{e.note, e.hint()} {
+		if more != "" {
+			fmt.Fprintf(&b, "; %s", more)
+		}
 	}
 	return b.String()
 }
@@ -130,7 +134,7 @@ func (e *Error) cause() string {
 		return ""
 	}
 	var api smithy.APIError
-	if errors.As(e.Err, &api) {
+	if e.Kind != KindCanceled && errors.As(e.Err, &api) {
 		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
 	}
 	return e.Err.Error()

@@ -25,7 +25,7 @@ func retry(next Handler) Handler {
 			}
 			wait := max(backoff(call.Options, call.Attempts), e.RetryAfter)
 			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
-				e.Err = fmt.Errorf("%w (no retry: the next one would be after the caller's deadline)", e.Err)
+				e.note = "not retried, as the wait would end after the caller's deadline"
 				return e
 			}
 			timer := time.NewTimer(wait)
@@ -33,7 +33,7 @@ func retry(next Handler) Handler {
 			case <-timer.C:
 			case <-ctx.Done():
 				timer.Stop()
-				return &Error{Kind: KindCanceled, Err: fmt.Errorf("%w, while waiting to retry after: %w", joinCause(ctx), e.Err)}
+				return &Error{Kind: KindCanceled, Err: fmt.Errorf("%w, while waiting to retry after: %w", joinCause(ctx), call.fail(e))}
 			}
 		}
 	}

@@ -17,8 +17,8 @@ type watchdog struct {
 	first  time.Duration
 
 	// waiting is when the Read began that is under way, in nanoseconds since
-	// began; 0 where there is none. A reader that is slow to come back for
-	// more is no stall.
+	// began and one more; 0 where there is none. A reader that is slow to come
+	// back for more is no stall.
 	waiting atomic.Int64
 
 	mu    sync.Mutex
@@ -74,7 +74,7 @@ func (w *watchdog) flowing() { w.set(w.idle, w.look) }
 func (w *watchdog) look() {
 	next := w.idle
 	if since := w.waiting.Load(); since != 0 {
-		waited := time.Since(w.began) - time.Duration(since)
+		waited := time.Since(w.began) - time.Duration(since-1)
 		if waited >= w.idle {
 			w.cancel(ErrStalled)
 			return
@@ -93,7 +93,7 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.dog.waiting.Store(max(1, int64(time.Since(b.dog.began))))
+	b.dog.waiting.Store(int64(time.Since(b.dog.began)) + 1)
 	n, err := b.body.Read(p)
 	b.dog.waiting.Store(0)
 	return n, err
