@@ -1,0 +1,116 @@
+package bedrocktest_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+)
+
+// request is one with an API key, made by hand.
+func request(t testing.TB, srv *bedrocktest.Server, path, body string) *http.Request {
+	t.Helper()
+	method := http.MethodPost
+	if body == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL()+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer test-key")
+	req.Header.Set("Content-Type", "application/json")
+	return req
+}
+
+// do sends a request and returns the response with its body read.
+func do(t testing.TB, srv *bedrocktest.Server, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := srv.HTTPClient().Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(b)
+}
+
+func TestAuthorization(t *testing.T) {
+	const good = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature="
+	sig := strings.Repeat("ab", 32)
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.Responder = true, bedrocktest.Echo })
+	for _, tt := range []struct {
+		name, header string
+		status       int
+		code         string
+	}{
+		{"none", "", 403, "MissingAuthenticationTokenException"},
+		{"bearer", "Bearer abc", 200, ""},
+		{"empty bearer", "Bearer ", 403, "AccessDeniedException"},
+		{"sigv4", good + sig, 200, ""},
+		{"short signature", good + "abcd", 403, "IncompleteSignatureException"},
+		{"basic", "Basic dTpw", 403, "IncompleteSignatureException"},
+		{"other service", strings.Replace(good, "/bedrock/", "/s3/", 1) + sig, 403, "InvalidSignatureException"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req := request(t, srv, "/model/"+haiku+"/converse", `{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}`)
+			req.Header.Set("Authorization", tt.header)
+			if tt.header == "" {
+				req.Header.Del("Authorization")
+			}
+			resp, body := do(t, srv, req)
+			assert.Equal(t, tt.status, resp.StatusCode)
+			code, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+			assert.Equal(t, tt.code, code)
+			assert.NotEmpty(t, resp.Header.Get("X-Amzn-Requestid"))
+			if tt.status != 200 {
+				assert.Contains(t, body, `"message":`)
+			}
+		})
+	}
+}
+
+// The SDK's own signature is the reference.
+func TestSignatureIsChecked(t *testing.T) {
+	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
+		srv := bedrocktest.NewServer(t, opt, func(o *bedrocktest.Options) {
+			o.Secret, o.Responder, o.BearerToken = "s3cret", bedrocktest.Echo, "key"
+		})
+		in := &bedrockruntime.ConverseInput{
+			ModelId:  aws.String("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"),
+			Messages: userText("Hi"),
+		}
+		_, err := srv.Client().Converse(t.Context(), in)
+		require.NoError(t, err)
+
+		cfg := srv.Config()
+		for _, tt := range []struct{ key, secret, code string }{
+			{"AKIDEXAMPLE", "wrong", "InvalidSignatureException"},
+			{"AKIDOTHER", "s3cret", "UnrecognizedClientException"},
+		} {
+			client := bedrockruntime.NewFromConfig(cfg, noRetry, func(o *bedrockruntime.Options) {
+				o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return aws.Credentials{AccessKeyID: tt.key, SecretAccessKey: tt.secret}, nil
+				})
+			})
+			_, err := client.Converse(t.Context(), in)
+			var api smithy.APIError
+			require.ErrorAs(t, err, &api)
+			assert.Equal(t, tt.code, api.ErrorCode())
+		}
+
+		req := request(t, srv, "/model/"+haiku+"/converse", `{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}`)
+		resp, _ := do(t, srv, req)
+		assert.Equal(t, 403, resp.StatusCode, "another API key")
+		req = request(t, srv, "/model/"+haiku+"/converse", `{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}`)
+		req.Header.Set("Authorization", "Bearer key")
+		resp, _ = do(t, srv, req)
+		assert.Equal(t, 200, resp.StatusCode)
+	})
+}

@@ -1,0 +1,137 @@
+package bedrocktest
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+)
+
+// The prompt cache. A prompt is a list of parts in cache order (tools, system,
+// messages); a cache point after a part stands for all parts up to it. What was
+// written lives for its TTL, and each read renews it. Source: "Prompt caching
+// for faster model inference", Bedrock User Guide.
+
+type cachePart struct {
+	key    uint64
+	tokens int64
+	ttl    string // of the cache point after it; empty if there is none
+}
+
+func (c *Conversation) cachePart(kind, content string, tokens int64) {
+	c.cache = append(c.cache, cachePart{key: digest(kind, content), tokens: tokens})
+}
+
+// cacheMark puts a cache point after the last part.
+func (c *Conversation) cacheMark(ttl string) {
+	c.cacheMarks = append(c.cacheMarks, ttl)
+	if len(c.cache) == 0 {
+		return
+	}
+	if ttl == "" {
+		ttl = "5m"
+	}
+	c.cache[len(c.cache)-1].ttl = ttl
+}
+
+func (c *Conversation) cacheControl(control *cacheControl) {
+	if control != nil {
+		c.cacheMark(control.TTL)
+	}
+}
+
+type cacheEntry struct {
+	ttl     time.Duration
+	expires time.Time
+}
+
+// cacheLookback is how many parts before a cache point the service looks for a
+// longer prefix that it knows, for Claude. Other models match at cache points.
+const cacheLookback = 20
+
+// cacheMinimum is the shortest prefix in tokens that a model caches. Source:
+// the table of supported models of the same page.
+func (s *Server) cacheMinimum(model bedrockkit.ModelID) int64 {
+	if s.opts.CacheMinTokens > 0 {
+		return s.opts.CacheMinTokens
+	}
+	base := string(s.resolve(model).Base())
+	switch {
+	case strings.Contains(base, "claude-haiku-4-5"), strings.Contains(base, "claude-opus-4-5"):
+		return 4096
+	case strings.Contains(base, "claude-3-5-haiku"):
+		return 2048
+	case strings.HasPrefix(base, "amazon.nova"):
+		return 1000
+	}
+	return 1024
+}
+
+// usageOf counts a request and its answer, and reads and writes the cache.
+func (s *Server) usageOf(req *Request, output int64) bedrockkit.Usage {
+	u := bedrockkit.Usage{OutputTokens: output}
+	if len(req.cacheMarks) == 0 {
+		u.InputTokens = req.inputTokens()
+		return u
+	}
+	now := s.opts.Now()
+	minimum := s.cacheMinimum(req.Model)
+	lookback := 0
+	if s.resolve(req.Model).Provider() == "anthropic" {
+		lookback = cacheLookback
+	}
+
+	// The prefixes: what stands for the parts up to each, and their tokens.
+	keys, sums := make([]uint64, len(req.cache)), make([]int64, len(req.cache))
+	key, sum := digest(string(req.Model)), int64(0)
+	for i, p := range req.cache {
+		key = (key^p.key)*0x9E3779B97F4A7C15 + 1
+		sum += p.tokens
+		keys[i], sums[i] = key, sum
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hit := -1
+	for i := len(req.cache) - 1; i >= 0 && hit < 0; i-- {
+		if req.cache[i].ttl == "" {
+			continue
+		}
+		for j := i; j >= 0 && i-j <= lookback; j-- {
+			if e, ok := s.cache[keys[j]]; ok && now.Before(e.expires) {
+				hit = j
+				break
+			}
+		}
+	}
+	cached := int64(0)
+	if hit >= 0 {
+		e := s.cache[keys[hit]]
+		e.expires = now.Add(e.ttl)
+		s.cache[keys[hit]] = e
+		u.CacheReadTokens, cached = sums[hit], sums[hit]
+	}
+	for i := hit + 1; i < len(req.cache); i++ {
+		ttl := req.cache[i].ttl
+		if ttl == "" || sums[i] < minimum {
+			continue
+		}
+		n := sums[i] - cached
+		cached = sums[i]
+		e := cacheEntry{ttl: 5 * time.Minute}
+		switch ttl {
+		case "1h":
+			e.ttl = time.Hour
+			u.CacheWrite1hTokens += n
+		case "30m":
+			e.ttl = 30 * time.Minute
+			u.CacheWrite30mTokens += n
+		default:
+			u.CacheWrite5mTokens += n
+		}
+		e.expires = now.Add(e.ttl)
+		s.cache[keys[i]] = e
+	}
+	u.InputTokens = sum - cached
+	return u
+}

@@ -1,0 +1,329 @@
+package bedrocktest
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/mangaassist/bedrockkit"
+)
+
+// The shapes of Converse and ConverseStream. Source: the API reference and the
+// serializers of bedrockruntime v1.63.
+
+type converseRequest struct {
+	Messages        []converseMessage `json:"messages"`
+	System          []converseBlock   `json:"system"`
+	InferenceConfig struct {
+		MaxTokens     *int64   `json:"maxTokens"`
+		Temperature   *float64 `json:"temperature"`
+		TopP          *float64 `json:"topP"`
+		StopSequences []string `json:"stopSequences"`
+	} `json:"inferenceConfig"`
+	ToolConfig *struct {
+		Tools      []converseTool             `json:"tools"`
+		ToolChoice map[string]json.RawMessage `json:"toolChoice"`
+	} `json:"toolConfig"`
+	OutputConfig struct {
+		TextFormat struct {
+			Structure struct {
+				JSONSchema struct {
+					Schema string `json:"schema"`
+				} `json:"jsonSchema"`
+			} `json:"structure"`
+		} `json:"textFormat"`
+	} `json:"outputConfig"`
+	ServiceTier struct {
+		Type string `json:"type"`
+	} `json:"serviceTier"`
+	PerformanceConfig struct {
+		Latency string `json:"latency"`
+	} `json:"performanceConfig"`
+	GuardrailConfig *guardrailConfig `json:"guardrailConfig"`
+}
+
+type guardrailConfig struct {
+	ID      string `json:"guardrailIdentifier"`
+	Version string `json:"guardrailVersion"`
+	Trace   string `json:"trace"`
+}
+
+type converseMessage struct {
+	Role    string            `json:"role"`
+	Content []json.RawMessage `json:"content"`
+}
+
+type converseBlock struct {
+	Text    *string `json:"text"`
+	ToolUse *struct {
+		ID    string          `json:"toolUseId"`
+		Name  string          `json:"name"`
+		Input json.RawMessage `json:"input"`
+	} `json:"toolUse"`
+	ToolResult *struct {
+		ID      string            `json:"toolUseId"`
+		Content []json.RawMessage `json:"content"`
+		Status  string            `json:"status"`
+	} `json:"toolResult"`
+	ReasoningContent *struct {
+		ReasoningText *struct {
+			Text      string `json:"text"`
+			Signature string `json:"signature"`
+		} `json:"reasoningText"`
+		RedactedContent []byte `json:"redactedContent"`
+	} `json:"reasoningContent"`
+	CachePoint *cachePoint `json:"cachePoint"`
+	Document   *struct {
+		Name   string          `json:"name"`
+		Format string          `json:"format"`
+		Source json.RawMessage `json:"source"`
+	} `json:"document"`
+	GuardContent *struct {
+		Text *struct {
+			Text string `json:"text"`
+		} `json:"text"`
+	} `json:"guardContent"`
+	JSON json.RawMessage `json:"json"`
+}
+
+type cachePoint struct {
+	Type string `json:"type"`
+	TTL  string `json:"ttl"`
+}
+
+type converseTool struct {
+	ToolSpec *struct {
+		Name        string  `json:"name"`
+		Description *string `json:"description"`
+		InputSchema struct {
+			JSON json.RawMessage `json:"json"`
+		} `json:"inputSchema"`
+	} `json:"toolSpec"`
+	CachePoint *cachePoint     `json:"cachePoint"`
+	SystemTool json.RawMessage `json:"systemTool"`
+}
+
+func (s *Server) converse(x *exchange) *Reply {
+	var body converseRequest
+	if err := json.Unmarshal(x.req.Body, &body); err != nil {
+		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+	}
+	x.req.readConverse(&body)
+	if r := s.knownModel(x.req.Model); r != nil {
+		return r
+	}
+	return x.req.validateConverse(&body)
+}
+
+func (b *converseRequest) decode(raw json.RawMessage) (v converseBlock) {
+	// A block of a kind or shape that is not known stays Raw.
+	_ = json.Unmarshal(raw, &v)
+	return v
+}
+
+func (req *Request) readConverse(body *converseRequest) {
+	c := &req.Conversation
+	req.tier = body.ServiceTier.Type
+	req.latency = body.PerformanceConfig.Latency
+	if n := body.InferenceConfig.MaxTokens; n != nil {
+		c.MaxTokens = *n
+	}
+	c.Temperature, c.TopP = body.InferenceConfig.Temperature, body.InferenceConfig.TopP
+	c.StopSequences = body.InferenceConfig.StopSequences
+	if schema := body.OutputConfig.TextFormat.Structure.JSONSchema.Schema; json.Valid([]byte(schema)) {
+		c.OutputSchema = json.RawMessage(schema)
+	}
+	if tc := body.ToolConfig; tc != nil {
+		for _, t := range tc.Tools {
+			switch {
+			case t.ToolSpec != nil:
+				tool := Tool{Name: t.ToolSpec.Name, Schema: t.ToolSpec.InputSchema.JSON}
+				if t.ToolSpec.Description != nil {
+					tool.Description = *t.ToolSpec.Description
+				}
+				c.Tools = append(c.Tools, tool)
+				c.cachePart("tools", string(marshal(t.ToolSpec)), toolTokens(tool))
+			case t.CachePoint != nil:
+				c.cacheMark(t.CachePoint.TTL)
+			}
+		}
+		for mode, v := range tc.ToolChoice {
+			c.ToolChoice.Mode = mode
+			var named struct{ Name string }
+			if json.Unmarshal(v, &named) == nil {
+				c.ToolChoice.Name = named.Name
+			}
+		}
+	}
+	for _, b := range body.System {
+		text := ""
+		switch {
+		case b.Text != nil:
+			text = *b.Text
+		case b.GuardContent != nil && b.GuardContent.Text != nil:
+			text = b.GuardContent.Text.Text
+		case b.CachePoint != nil:
+			c.cacheMark(b.CachePoint.TTL)
+			continue
+		}
+		c.System = append(c.System, text)
+		c.cachePart("system", text, CountTokens(text))
+	}
+	for _, m := range body.Messages {
+		message := Message{Role: m.Role}
+		head := int64(messageTokens)
+		for _, raw := range m.Content {
+			v := body.decode(raw)
+			if v.CachePoint != nil {
+				c.cacheMark(v.CachePoint.TTL)
+				continue
+			}
+			b := v.block(raw)
+			message.Blocks = append(message.Blocks, b)
+			c.cachePart(m.Role, string(raw), head+blockTokens(b))
+			head = 0
+		}
+		c.Messages = append(c.Messages, message)
+	}
+}
+
+func (v converseBlock) block(raw json.RawMessage) Block {
+	b := Block{Raw: raw}
+	switch {
+	case v.Text != nil:
+		b.Text = *v.Text
+	case v.ToolUse != nil:
+		b.ToolUse = &ToolCall{ID: v.ToolUse.ID, Name: v.ToolUse.Name, Input: v.ToolUse.Input}
+	case v.ToolResult != nil:
+		b.ToolResult = &ToolResult{ID: v.ToolResult.ID, Error: v.ToolResult.Status == "error"}
+		for _, raw := range v.ToolResult.Content {
+			var inner converseBlock
+			_ = json.Unmarshal(raw, &inner)
+			b.ToolResult.Content = append(b.ToolResult.Content, inner.block(raw))
+		}
+	case v.ReasoningContent != nil:
+		b.Reasoning = &ReasoningBlock{Redacted: v.ReasoningContent.RedactedContent}
+		if t := v.ReasoningContent.ReasoningText; t != nil {
+			b.Reasoning.Text, b.Reasoning.Signature = t.Text, t.Signature
+		}
+	case v.GuardContent != nil && v.GuardContent.Text != nil:
+		b.Text = v.GuardContent.Text.Text
+	}
+	return b
+}
+
+type object = map[string]any
+
+// converseBody is the answer as a Converse response.
+func converseBody(a *answer) []byte {
+	content := []any{}
+	for _, b := range a.blocks {
+		switch {
+		case b.ToolUse != nil:
+			content = append(content, object{"toolUse": object{"toolUseId": b.ToolUse.ID, "name": b.ToolUse.Name, "input": b.ToolUse.input()}})
+		case b.Reasoning != nil && b.Reasoning.Redacted != nil:
+			content = append(content, object{"reasoningContent": object{"redactedContent": b.Reasoning.Redacted}})
+		case b.Reasoning != nil:
+			content = append(content, object{"reasoningContent": object{"reasoningText": object{"text": b.Reasoning.Text, "signature": b.Reasoning.Signature}}})
+		case b.Raw != nil:
+			content = append(content, b.Raw)
+		default:
+			content = append(content, object{"text": b.Text})
+		}
+	}
+	v := a.metadata()
+	v["output"] = object{"message": object{"role": "assistant", "content": content}}
+	v["stopReason"] = a.stop
+	return marshal(v)
+}
+
+// metadata is what Converse's body and ConverseStream's last event share.
+func (a *answer) metadata() object {
+	v := object{
+		"metrics": object{"latencyMs": a.latency.Milliseconds()},
+		"usage":   converseUsage(a.usage),
+	}
+	if a.tier != "" {
+		v["serviceTier"] = object{"type": a.tier}
+	}
+	if a.req.latency != "" {
+		v["performanceConfig"] = object{"latency": a.req.latency}
+	}
+	return v
+}
+
+func converseUsage(u bedrockkit.Usage) object {
+	v := object{
+		"inputTokens":  u.InputTokens,
+		"outputTokens": u.OutputTokens,
+		"totalTokens":  u.Total(),
+	}
+	writes := u.CacheWrite5mTokens + u.CacheWrite30mTokens + u.CacheWrite1hTokens
+	if u.CacheReadTokens+writes > 0 {
+		v["cacheReadInputTokens"] = u.CacheReadTokens
+		v["cacheWriteInputTokens"] = writes
+	}
+	var details []object
+	for _, d := range []struct {
+		ttl string
+		n   int64
+	}{{"1h", u.CacheWrite1hTokens}, {"30m", u.CacheWrite30mTokens}, {"5m", u.CacheWrite5mTokens}} {
+		if d.n > 0 {
+			details = append(details, object{"ttl": d.ttl, "inputTokens": d.n})
+		}
+	}
+	if details != nil {
+		v["cacheDetails"] = details
+	}
+	return v
+}
+
+// converseFrames are the answer's events in ConverseStream. A text block has
+// no contentBlockStart there.
+func converseFrames(a *answer) []Frame {
+	frames := []Frame{{Type: "messageStart", Payload: []byte(`{"role":"assistant"}`)}}
+	add := func(eventType string, v any) {
+		frames = append(frames, Frame{Type: eventType, Payload: marshal(v)})
+	}
+	for i, b := range a.blocks {
+		switch {
+		case b.ToolUse != nil:
+			add("contentBlockStart", object{"contentBlockIndex": i, "start": object{"toolUse": object{"toolUseId": b.ToolUse.ID, "name": b.ToolUse.Name}}})
+			// The first piece of an input is empty, and the only one of a call
+			// without arguments.
+			frames = append(frames, converseDelta(i, `{"toolUse":{"input":`, "", `}}`))
+			for _, p := range b.pieces {
+				frames = append(frames, converseDelta(i, `{"toolUse":{"input":`, p, `}}`))
+			}
+		case b.Reasoning != nil:
+			for _, p := range b.pieces {
+				frames = append(frames, converseDelta(i, `{"reasoningContent":{"text":`, p, `}}`))
+			}
+			if b.Reasoning.Redacted != nil {
+				add("contentBlockDelta", object{"contentBlockIndex": i, "delta": object{"reasoningContent": object{"redactedContent": b.Reasoning.Redacted}}})
+			}
+			if b.Reasoning.Signature != "" {
+				frames = append(frames, converseDelta(i, `{"reasoningContent":{"signature":`, b.Reasoning.Signature, `}}`))
+			}
+		case b.Raw != nil:
+			add("contentBlockStart", object{"contentBlockIndex": i, "start": b.Raw})
+		default:
+			for _, p := range b.pieces {
+				frames = append(frames, converseDelta(i, `{"text":`, p, `}`))
+			}
+		}
+		add("contentBlockStop", object{"contentBlockIndex": i})
+	}
+	add("messageStop", object{"stopReason": a.stop})
+	add("metadata", a.metadata())
+	return frames
+}
+
+func converseDelta(index int, before, piece, after string) Frame {
+	p := append(make([]byte, 0, 128), `{"contentBlockIndex":`...)
+	p = strconv.AppendInt(p, int64(index), 10)
+	p = append(p, `,"delta":`...)
+	p = append(p, before...)
+	p = append(p, marshal(piece)...)
+	p = append(p, after...)
+	return Frame{Type: "contentBlockDelta", Payload: append(p, '}'), Tokens: CountTokens(piece)}
+}

@@ -1,0 +1,130 @@
+package bedrocktest
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+)
+
+// An Op is an operation of Bedrock, named as in its API reference.
+type Op string
+
+// The operations that the server knows.
+const (
+	// AnyOp stands for all of them in [Server.Control].
+	AnyOp Op = ""
+
+	OpConverse                      Op = "Converse"
+	OpConverseStream                Op = "ConverseStream"
+	OpInvokeModel                   Op = "InvokeModel"
+	OpInvokeModelWithResponseStream Op = "InvokeModelWithResponseStream"
+)
+
+// Inference reports whether the operation asks a model for an answer, so that
+// a scripted reply answers it.
+func (op Op) Inference() bool {
+	switch op {
+	case OpConverse, OpConverseStream, OpInvokeModel, OpInvokeModelWithResponseStream:
+		return true
+	}
+	return false
+}
+
+// streams reports whether the operation answers with an event stream.
+func (op Op) streams() bool {
+	return op == OpConverseStream || op == OpInvokeModelWithResponseStream
+}
+
+// named reports whether the first parameter of the path is a model.
+func (op Op) named() bool { return op.Inference() }
+
+// A Request is what the server received. Its Conversation is the same view of
+// the bodies of all operations and model families.
+type Request struct {
+	N      int                // its number on this server, from 1
+	Op     Op                 // empty for a path that is no operation
+	Model  bedrockkit.ModelID // as it was sent, unescaped from the path
+	Method string
+	Path   string // escaped, as it came
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+	Proto  string // "HTTP/1.1" or "HTTP/2.0"
+	Time   time.Time
+
+	Conversation
+
+	// Outcome tells what was sent back. It is complete once the response is.
+	Outcome Outcome
+
+	params  []string // of the path
+	family  family   // of an InvokeModel body
+	tier    string   // the service tier that was asked for
+	latency string   // the performance that was asked for
+}
+
+// An Outcome is what the server sent back.
+type Outcome struct {
+	Done   bool             // the response is over
+	Status int              // HTTP status; 0 if none was sent
+	Code   string           // the error's code, if it was one
+	Bytes  int64            // of the response body, before the transport's framing
+	Events int              // messages of the event stream that were sent whole
+	Usage  bedrockkit.Usage // of an answer of a model
+	End    string           // how it ended, where that is not well: "cut", "aborted", "client left"…
+}
+
+// A route is how an operation is found: its method and its path, in which {}
+// stands for one escaped segment.
+type route struct {
+	op     Op
+	method string
+	path   string
+	handle func(*Server, *exchange) *Reply
+}
+
+// routes are filled by the files of the operations.
+var routes = []route{
+	{OpConverse, "POST", "/model/{}/converse", (*Server).converse},
+	{OpConverseStream, "POST", "/model/{}/converse-stream", (*Server).converse},
+	{OpInvokeModel, "POST", "/model/{}/invoke", (*Server).invokeModel},
+	{OpInvokeModelWithResponseStream, "POST", "/model/{}/invoke-with-response-stream", (*Server).invokeModel},
+}
+
+// match splits the escaped path, so that a model ARN stays one segment.
+func match(method, escaped string) (route, []string, bool) {
+	segments := strings.Split(escaped, "/")
+	for _, r := range routes {
+		if r.method != method {
+			continue
+		}
+		if params, ok := r.params(segments); ok {
+			return r, params, true
+		}
+	}
+	return route{}, nil, false
+}
+
+func (r route) params(segments []string) (params []string, ok bool) {
+	want := strings.Split(r.path, "/")
+	if len(want) != len(segments) {
+		return nil, false
+	}
+	for i, w := range want {
+		if w != "{}" {
+			if w != segments[i] {
+				return nil, false
+			}
+			continue
+		}
+		p, err := url.PathUnescape(segments[i])
+		if err != nil {
+			return nil, false
+		}
+		params = append(params, p)
+	}
+	return params, true
+}

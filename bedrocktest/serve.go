@@ -1,0 +1,402 @@
+package bedrocktest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/internal/eventstream"
+)
+
+// discardLog takes net/http's complaints about connections that were broken on
+// purpose.
+var discardLog = log.New(io.Discard, "", 0)
+
+type connKey struct{}
+
+// An exchange is a request that is being served.
+type exchange struct {
+	s   *Server
+	w   http.ResponseWriter
+	r   *http.Request
+	req *Request
+	ctx context.Context // ends when the client leaves or the server closes
+
+	settle func(bedrockkit.Usage) // of what was reserved of a quota
+}
+
+// ServeHTTP makes a Server an [http.Handler], to be mounted elsewhere.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.active.Add(1)
+	defer s.active.Done()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+
+	x := &exchange{s: s, w: w, r: r, ctx: ctx}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
+	rt, params, known := match(r.Method, r.URL.EscapedPath())
+	x.req = &Request{
+		Op: rt.op, Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(),
+		Header: r.Header.Clone(), Body: body, Proto: r.Proto, Time: s.opts.Now(),
+	}
+	if len(params) > 0 && rt.op.named() {
+		x.req.Model = bedrockkit.ModelID(params[0])
+	}
+	x.req.params = params
+	// The request is read before anyone can see it, and refused later.
+	var refused *Reply
+	if known && err == nil {
+		refused = rt.handle(s, x)
+	}
+	s.mu.Lock()
+	s.received++
+	x.req.N = s.received
+	s.requests = append(s.requests, x.req)
+	if keep := s.opts.KeepRequests; keep > 0 && len(s.requests) > keep {
+		s.requests[0] = nil
+		s.requests = s.requests[1:]
+	}
+	s.mu.Unlock()
+	defer func() {
+		if x.settle != nil {
+			x.settle(x.req.Outcome.Usage)
+		}
+		x.update(func(o *Outcome) { o.Done = true })
+	}()
+
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		x.send(Error(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The request body is too large."))
+	case err != nil:
+		x.end("client left")
+	case !known:
+		s.surprise("%s %s is no operation of Bedrock that the server knows", r.Method, r.URL.EscapedPath())
+		x.send(Error(http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."))
+	default:
+		x.send(x.answer(refused))
+	}
+}
+
+// answer finds the reply to a request of a known operation.
+// Refused is what Bedrock would refuse it with, or nil.
+func (x *exchange) answer(refused *Reply) *Reply {
+	s, req := x.s, x.req
+	if r := s.authorize(x.r, req.Body); r != nil {
+		return r
+	}
+	if r := s.control(x.ctx, req); r != nil {
+		return r
+	}
+	if refused != nil {
+		return refused
+	}
+	instead, apply := s.faults(req)
+	if instead != nil {
+		return instead
+	}
+	throttled, settle := s.reserve(req)
+	if throttled != nil {
+		return throttled
+	}
+	x.settle = settle
+	r := x.model()
+	if len(apply) > 0 {
+		r = r.clone()
+		for _, fn := range apply {
+			fn(r)
+		}
+	}
+	return r
+}
+
+// model is the answer of the script or of the Responder.
+func (x *exchange) model() *Reply {
+	s, req := x.s, x.req
+	if r := s.next(); r != nil {
+		return r
+	}
+	if s.opts.Responder != nil {
+		if r := s.opts.Responder(x.ctx, req); r != nil {
+			return r
+		}
+	}
+	if x.ctx.Err() != nil {
+		return Error(http.StatusServiceUnavailable, "ServiceUnavailableException", "The server is closed.")
+	}
+	s.surprise("nothing answers request #%d, %s to %s: script it with Server.Reply, or set Options.Responder", req.N, req.Op, req.Model)
+	return Error(http.StatusNotImplemented, "UnexpectedRequest", "bedrocktest: no reply is scripted for this request and there is no Responder")
+}
+
+func (s *Server) surprise(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unexpected = append(s.unexpected, fmt.Sprintf(format, args...))
+}
+
+func (x *exchange) update(fn func(*Outcome)) {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	fn(&x.req.Outcome)
+}
+
+func (x *exchange) end(how string) { x.update(func(o *Outcome) { o.End = how }) }
+
+// send writes a reply with all its faults.
+func (x *exchange) send(r *Reply) {
+	if r.delay > 0 && !x.wait(r.delay) {
+		return
+	}
+	if r.stallFirst {
+		x.stall()
+		return
+	}
+	h := x.w.Header()
+	h.Set("X-Amzn-Requestid", x.requestID())
+	switch {
+	case r.isRaw:
+		x.body(r, r.status, r.raw)
+	case r.code != "":
+		x.fail(r, r.status, r.code, r.message)
+	case x.req.Op.streams():
+		x.stream(r)
+	case r.inStream != nil:
+		x.fail(r, exceptionStatus(r.inStream.code), r.inStream.code, r.inStream.message)
+	default:
+		a := x.s.answer(x.req, r)
+		x.update(func(o *Outcome) { o.Usage = a.usage })
+		var body []byte
+		if x.req.family != nil {
+			invokeHeaders(h, a)
+			body = x.req.family.body(a)
+		} else {
+			body = converseBody(a)
+		}
+		h.Set("Content-Type", "application/json")
+		x.body(r, http.StatusOK, body)
+	}
+}
+
+// requestID is a UUID, the same for the same request of the same test.
+func (x *exchange) requestID() string {
+	a, b := digest("request", strconv.Itoa(x.req.N), x.req.Path), digest(string(x.req.Body), strconv.Itoa(x.req.N))
+	return fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", uint32(a), uint16(a>>32), uint16(a>>48)&0xfff, uint16(b>>48)&0xfff, b&0xffffffffffff)
+}
+
+func exceptionStatus(code string) int {
+	if e, ok := exceptions[upperFirst(code)]; ok {
+		return e.status
+	}
+	return http.StatusBadRequest
+}
+
+// errorNamespace is what the service puts after an error's name.
+const errorNamespace = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
+
+func (x *exchange) fail(r *Reply, status int, code, message string) {
+	x.update(func(o *Outcome) { o.Code = code })
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Amzn-Errortype", code+errorNamespace)
+	x.body(r, status, marshal(object{"message": message}))
+}
+
+func (x *exchange) start(r *Reply, status int) {
+	for key, values := range r.header {
+		x.w.Header()[key] = values
+	}
+	x.update(func(o *Outcome) { o.Status = status })
+	x.w.WriteHeader(status)
+}
+
+// body sends a body that is no stream.
+func (x *exchange) body(r *Reply, status int, body []byte) {
+	if r.cutAfter < 0 {
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	x.start(r, status)
+	if r.stallAfter >= 0 {
+		x.flush()
+		x.stall()
+		return
+	}
+	x.write(r, body)
+}
+
+// stream sends the events of an answer.
+func (x *exchange) stream(r *Reply) {
+	a := x.s.answer(x.req, r)
+	x.update(func(o *Outcome) { o.Usage = a.usage })
+	h := x.w.Header()
+	h.Set("Content-Type", "application/vnd.amazon.eventstream")
+	var frames []Frame
+	if x.req.family != nil {
+		frames = x.req.family.frames(a)
+		h.Set("X-Amzn-Bedrock-Content-Type", "application/json")
+		setInvokeOptions(h, a)
+	} else {
+		frames = converseFrames(a)
+	}
+	for _, edit := range r.edits {
+		frames = edit(frames)
+	}
+	x.start(r, http.StatusOK)
+	x.flush()
+
+	pace := r.pace
+	if pace <= 0 {
+		pace = x.s.opts.Pace
+	}
+	began, sent := time.Now(), int64(0)
+	var buf []byte
+	for i, f := range frames {
+		if i == r.stallAfter {
+			x.stall()
+			return
+		}
+		if pace > 0 && f.Tokens > 0 {
+			sent += f.Tokens
+			due := began.Add(time.Duration(float64(sent) / pace * float64(time.Second)))
+			if !x.wait(time.Until(due)) {
+				return
+			}
+		}
+		buf = x.encode(buf[:0], f)
+		if !x.write(r, buf) {
+			return
+		}
+		x.update(func(o *Outcome) { o.Events++ })
+	}
+	if r.stallAfter >= len(frames) {
+		x.stall()
+	}
+}
+
+// encode is the frame of a message, padded as Bedrock pads it: a member p of
+// changing length hides the length of the text.
+func (x *exchange) encode(dst []byte, f Frame) []byte {
+	at := len(dst)
+	switch {
+	case f.Raw != nil:
+		dst = append(dst, f.Raw...)
+	case f.Exception:
+		dst = eventstream.AppendException(dst, f.Type, f.Payload)
+	case x.req.family != nil:
+		dst = eventstream.AppendEvent(dst, "chunk", pad(appendChunk(nil, f.Payload)))
+	default:
+		dst = eventstream.AppendEvent(dst, f.Type, pad(f.Payload))
+	}
+	if f.mangle != nil {
+		f.mangle(dst[at:])
+	}
+	return dst
+}
+
+// pad adds the member p to a JSON object. It leaves the payload alone.
+func pad(payload []byte) []byte {
+	end := bytes.LastIndexByte(payload, '}')
+	if end < 1 {
+		return payload
+	}
+	n := digest(string(payload))%uint64(len(alphanumeric)) + 1
+	out := make([]byte, 0, len(payload)+int(n)+8)
+	out = append(out, payload[:end]...)
+	if payload[end-1] != '{' {
+		out = append(out, ',')
+	}
+	out = append(out, `"p":"`...)
+	out = append(out, alphanumeric[:n]...)
+	return append(out, `"}`...)
+}
+
+// claim is a prelude that claims lengths, with a right checksum, and 16 bytes.
+func claim(total, headers uint32) []byte {
+	b := binary.BigEndian.AppendUint32(nil, total)
+	b = binary.BigEndian.AppendUint32(b, headers)
+	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	return append(b, make([]byte, 16)...)
+}
+
+// write sends a part of the body, up to where the reply cuts or breaks it, and
+// reports whether to go on.
+func (x *exchange) write(r *Reply, b []byte) bool {
+	sent := x.req.Outcome.Bytes
+	limit := int64(-1)
+	if r.cutAfter >= 0 {
+		limit = r.cutAfter
+	}
+	if r.abortAfter >= 0 && (limit < 0 || r.abortAfter < limit) {
+		limit = r.abortAfter
+	}
+	stop := limit >= 0 && sent+int64(len(b)) > limit
+	if stop {
+		b = b[:max(0, limit-sent)]
+	}
+	n, err := x.w.Write(b)
+	if err == nil {
+		err = x.flush()
+	}
+	x.update(func(o *Outcome) { o.Bytes += int64(n) })
+	switch {
+	case err != nil:
+		x.end("client left")
+		return false
+	case stop && limit == r.abortAfter:
+		x.abort()
+	case stop:
+		x.end("cut")
+		return false
+	}
+	return true
+}
+
+func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }
+
+// abort breaks the connection, or on HTTP/2 the stream.
+func (x *exchange) abort() {
+	x.end("aborted")
+	if x.r.ProtoMajor == 1 {
+		// Without lingering, closing sends a reset.
+		if c, ok := x.r.Context().Value(connKey{}).(net.Conn); ok {
+			if l, ok := c.(interface{ SetLinger(int) error }); ok {
+				l.SetLinger(0)
+			}
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// wait sleeps, and reports whether the client and the server are still there.
+func (x *exchange) wait(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-x.ctx.Done():
+		x.end("client left")
+		return false
+	}
+}
+
+// stall waits until the client leaves or the server is closed, and breaks the
+// connection then.
+func (x *exchange) stall() {
+	<-x.ctx.Done()
+	x.end("stalled until the client left")
+	panic(http.ErrAbortHandler)
+}
