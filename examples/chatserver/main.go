@@ -162,7 +162,7 @@ func build(ctx context.Context, s settings, log *slog.Logger) (*server, func(), 
 		client = bedrockx.New(fake.Client(), bedrockx.Service)
 		closeBedrock = func() { fake.Close() }
 		srv.info.Backend = "offline"
-		srv.info.Notice = "The model is a small offline assistant inside this program: it knows the store's catalogue and nothing else. No account is used; costs are what the real model would cost."
+		srv.info.Notice = "This is the offline assistant: it knows the store's catalogue and nothing else. Costs are what the real model would cost. / これはオフラインの模擬アシスタントです。"
 	}
 	srv.assistant = newAssistant(client, shop.New(books), models)
 	return srv, closeBedrock, nil

@@ -1,6 +1,6 @@
 // Command hello asks a model one question and prints the answer as it comes,
-// with what it cost. It needs no account: Bedrock is a fake one, inside the
-// program.
+// with what it cost. It needs no account: Bedrock is a fake one inside the
+// program, unless it is run with -bedrock aws.
 package main
 
 import (
@@ -8,32 +8,23 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/mangaassist/bedrockkit/bedrocktest"
-	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/converse"
 )
 
 func main() {
-	fake, err := bedrocktest.New() // for the real one: bedrockx.NewFromConfig(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer fake.Close()
-	client := bedrockx.New(fake.Client())
-	fake.Reply(bedrocktest.Text("こんにちは! Try One Piece, Naruto or Bleach."))
-
-	chat := converse.New(client, func(o *converse.Options) { o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0" })
-	answer, err := chat.Stream(context.Background(), converse.Request{
-		Messages: []converse.Message{converse.User("Which action manga should I read?")},
+	client, closeBedrock := connect() // bedrockx.NewFromConfig(cfg), or a fake
+	defer closeBedrock()
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for text, err := range answer.Text() {
+	question := converse.User("Which action manga should I read first?")
+	for ev, err := range chat.RunStream(context.Background(), converse.Request{Messages: []converse.Message{question}}) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Print(text)
+		fmt.Print(ev.Text)
+		if ev.Result != nil {
+			fmt.Printf("\n%d tokens for $%s\n", ev.Result.Usage.Total(), ev.Result.Cost)
+		}
 	}
-	fmt.Printf("\n%d tokens, $%s\n", answer.Usage().Total(), answer.Result().Cost)
 }
