@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
@@ -59,6 +61,10 @@ type Call struct {
 	// What it returns is changed by the pipeline, so it must be a copy.
 	SDKInput func() (any, error)
 
+	// MaxTokens is the request's own bound on the answer in tokens, which
+	// budgets and quotas go by; 0 stands for the most that the model gives.
+	MaxTokens int
+
 	// Decode reads the response. It runs within each attempt: an error is a
 	// failure of the attempt and may be retried, so it must start anew each
 	// time. For a unary call it reads all of the body, for a stream it reads
@@ -69,12 +75,13 @@ type Call struct {
 	Options *Options
 
 	// What became of it. A middleware that answers the call itself sets them.
-	Attempts    int    // requests sent
+	Attempts    int    // requests sent, to whichever target
 	RequestID   string // of the last response, success or error
 	Usage       bedrockkit.Usage
 	StopReason  bedrockkit.StopReason
 	ServiceTier bedrockkit.ServiceTier // the tier that served it, as far as the response says
 	CacheHit    bool                   // answered from a cache, which costs nothing
+	Failures    []Failure              // the attempts that did not answer, and the targets that were left out
 
 	// Latency is the time from Do to the end, FirstOutput that to the first
 	// output of a stream (time to first token). They are set when reached.
@@ -85,6 +92,11 @@ type Call struct {
 	// that is not known, and CostErr says why.
 	Cost    *pricing.Amount
 	CostErr error
+
+	// Where the call goes now: the client's own API, or a fallback target's.
+	api    RuntimeAPI
+	sdk    *bedrockruntime.Client // api, where it is the SDK's own client
+	region string
 
 	began time.Time
 	sent  bool
@@ -134,7 +146,7 @@ func (c *Call) price(err error) {
 		c.CostErr = err
 	default:
 		cost, err := c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
-			o.Region = c.Options.Region
+			o.Region = c.region
 			o.Tier = c.ServiceTier
 		})
 		if err != nil {

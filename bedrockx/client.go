@@ -3,6 +3,7 @@ package bedrockx
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -20,10 +21,10 @@ type RuntimeAPI interface {
 // A Client sends calls through the pipeline. It is safe for concurrent use and
 // meant to be made once for a process.
 type Client struct {
-	api     RuntimeAPI
-	real    bool // api is the SDK's own client
-	options Options
-	handler Handler
+	api      RuntimeAPI
+	options  Options
+	handler  Handler
+	breakers sync.Map // of breakerKey and *breaker
 }
 
 // New returns a client that calls api. The options are applied in their order
@@ -33,11 +34,8 @@ func New(api RuntimeAPI, optFns ...func(*Options)) *Client {
 	for _, fn := range optFns {
 		fn(&c.options)
 	}
-	if sdk, ok := api.(*bedrockruntime.Client); ok {
-		c.real = true
-		if c.options.Region == "" {
-			c.options.Region = sdk.Options().Region
-		}
+	if sdk, ok := api.(*bedrockruntime.Client); ok && c.options.Region == "" {
+		c.options.Region = sdk.Options().Region
 	}
 	c.options = c.options.resolved()
 	c.handler = c.pipeline(&c.options)
@@ -80,6 +78,7 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 	if err := call.start(); err != nil {
 		return call.fail(err)
 	}
+	call.aim(Target{Model: call.Model, API: c.api, Region: call.Options.Region})
 	err := handler(ctx, call)
 	if err != nil {
 		err = call.fail(err)
@@ -92,8 +91,9 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 
 // pipeline composes the steps of doc.go's list, the first one outermost.
 func (c *Client) pipeline(o *Options) Handler {
-	handler := c.send
-	handler = retry(handler)
+	handler := retry(send)
+	handler = c.fallback(handler)
+	handler = budget(handler)
 	for _, m := range slices.Backward(o.Middleware) {
 		handler = m(handler)
 	}

@@ -20,7 +20,7 @@
 //
 // A [Call] passes these steps, each a [Middleware]:
 //
-//	validate → yours (Options.Middleware) → retry → send → meter
+//	validate → yours (Options.Middleware) → budget → fallback → retry → send → meter
 //
 // An attempt at a unary call ends when its response has been read and decoded,
 // so a response that can not be read counts as a failure of the attempt. An
@@ -41,6 +41,19 @@
 // The client retries by itself, by kind of error (see [Options.MaxAttempts]),
 // and turns the SDK's retries off for its calls: Bedrock sees exactly as many
 // requests as the policy says.
+//
+// # Fallback
+//
+// With [Options.Fallback] a call that its own model could not answer goes to
+// the next target: another model, inference profile, region or account. The
+// call's own model is always tried first, so that prompt caches stay warm, and
+// a circuit breaker leaves a target alone that keeps failing.
+//
+// # Budgets
+//
+// [Options.MaxCost] and a shared [Budget] refuse a call that may cost more than
+// is left before it is sent, by the most that it can cost, and settle on what
+// it did.
 //
 // # Mocks
 //

@@ -29,6 +29,11 @@ type Payload[Out any] interface {
 	DecodeInvoke(body json.RawMessage) (Out, bedrockkit.Usage, bedrockkit.StopReason, error)
 }
 
+// OutputBound is what a [Payload] may implement to tell its own bound on the
+// answer in tokens. Without it budgets and quotas go by the most that the
+// model gives.
+type OutputBound interface{ MaxOutputTokens() int }
+
 // Result is the answer of a unary call and what it took.
 type Result[Out any] struct {
 	Output     Out                   `json:"output"`
@@ -43,7 +48,8 @@ type Result[Out any] struct {
 	Model     bedrockkit.ModelID `json:"model"` // what answered
 	CacheHit  bool               `json:"cache_hit,omitempty"`
 	Attempts  int                `json:"attempts"`
-	Latency   time.Duration      `json:"latency_ns"` // the whole call with its retries
+	Failures  []Failure          `json:"failures,omitempty"` // why it was not the first attempt that answered
+	Latency   time.Duration      `json:"latency_ns"`         // the whole call with its retries
 	RequestID string             `json:"request_id,omitempty"`
 }
 
@@ -59,6 +65,9 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		return nil, call.fail(&Error{Kind: KindValidation, Err: err})
 	}
 	call.Body = body
+	if b, ok := any(in).(OutputBound); ok {
+		call.MaxTokens = b.MaxOutputTokens()
+	}
 	call.SDKInput = func() (any, error) { return &bedrockruntime.InvokeModelInput{Body: body}, nil }
 	result := &Result[Out]{}
 	call.Decode = func(_ context.Context, resp *Response) error {
@@ -80,7 +89,7 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	result.StopReason, result.Usage = call.StopReason, call.Usage
 	result.Cost, result.CostErr = call.Cost, call.CostErr
 	result.Model, result.CacheHit, result.Attempts = call.Model, call.CacheHit, call.Attempts
-	result.Latency, result.RequestID = call.Latency, call.RequestID
+	result.Latency, result.RequestID, result.Failures = call.Latency, call.RequestID, call.Failures
 	return result, nil
 }
 

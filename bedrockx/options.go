@@ -49,6 +49,31 @@ type Options struct {
 	// the encoding allows. The error is [ErrTooLarge].
 	MaxFrameBytes int
 
+	// Fallback are the targets to try in their order when the call's own model
+	// has failed, retries included. The default is none. What answered is the
+	// Model of the result, and its Failures say why.
+	Fallback []Target
+
+	// FallbackOn says which errors the next target is tried for. The default
+	// is those that another target may mend: throttling, quotas, timeouts and
+	// failures of the model, the service or the connection.
+	FallbackOn func(*Error) bool
+
+	// BreakerFailures is how many failures of one target, half of its calls or
+	// more, open its circuit breaker: it is then left alone for
+	// BreakerCooldown, after which single calls probe it. The default is 5
+	// where there is a Fallback, otherwise none; negative means none. The error
+	// is [ErrCircuitOpen]. BreakerCooldown is 10 s by default, and failures are
+	// counted over twice that time.
+	BreakerFailures int
+	BreakerCooldown time.Duration
+
+	// MaxCost bounds what one call may cost in US dollars, and Budgets bound
+	// what the calls that share them may. A call that may cost more is refused
+	// before it is sent; the error is [ErrBudget]. The default is no bound.
+	MaxCost *pricing.Amount
+	Budgets []*Budget
+
 	// Prices is the rate table. The default is [pricing.Default].
 	Prices *pricing.Table
 
@@ -104,6 +129,10 @@ func (o Options) resolved() Options {
 	setDefault(&o.IdleTimeout, 60*time.Second)
 	setDefault(&o.MaxResponseBytes, 64<<20)
 	setDefault(&o.MaxFrameBytes, 24<<20)
+	setDefault(&o.BreakerCooldown, 10*time.Second)
+	if o.FallbackOn == nil {
+		o.FallbackOn = fallsBack
+	}
 	if o.Prices == nil {
 		o.Prices = pricing.Default()
 	}
@@ -114,6 +143,8 @@ func (o Options) resolved() Options {
 func (o Options) copied() Options {
 	o.Middleware = slices.Clone(o.Middleware)
 	o.SDKOptions = slices.Clone(o.SDKOptions)
+	o.Fallback = slices.Clone(o.Fallback)
+	o.Budgets = slices.Clone(o.Budgets)
 	return o
 }
 

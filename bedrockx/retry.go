@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// retry sends again what a retry can mend. For a stream an attempt lasts until
+// retry sends again, to the same target, what a retry can mend. For a stream an attempt lasts until
 // its first output, so nothing that the caller has seen is ever sent twice.
 func retry(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
-		for {
+		for sent := 1; ; sent++ {
 			err := next(ctx, call)
 			if err == nil {
 				return nil
@@ -20,10 +20,10 @@ func retry(next Handler) Handler {
 			if !ok {
 				e = classify(ctx, err)
 			}
-			if call.Attempts >= e.attempts(call.Options) {
+			if sent >= e.attempts(call.Options) {
 				return e
 			}
-			wait := max(backoff(call.Options, call.Attempts), e.RetryAfter)
+			wait := max(backoff(call.Options, sent), e.RetryAfter)
 			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 				e.note = "not retried, as the wait would end after the caller's deadline"
 				return e

@@ -18,14 +18,15 @@ import (
 
 // send makes one attempt: the request on the SDK's path, the response through
 // the call's own decoding.
-func (c *Client) send(ctx context.Context, call *Call) error {
+func send(ctx context.Context, call *Call) error {
 	call.Attempts++
+	began := time.Now()
 	actx, dog := watch(ctx, call.Options)
-	resp, err := c.roundTrip(actx, call)
+	resp, err := roundTrip(actx, call)
 	if err != nil {
 		failed := classify(actx, err)
 		dog.stop()
-		return failed
+		return call.failed(failed, began)
 	}
 	if resp.Body != nil {
 		if call.Op.Streaming() {
@@ -40,7 +41,7 @@ func (c *Client) send(ctx context.Context, call *Call) error {
 			resp.Body.Close()
 		}
 		dog.stop()
-		return failed
+		return call.failed(failed, began)
 	}
 	if call.Op.Streaming() {
 		call.FirstOutput = time.Since(call.began)
@@ -54,13 +55,24 @@ func (c *Client) send(ctx context.Context, call *Call) error {
 	return nil
 }
 
+// failed keeps a record of an attempt that did not answer.
+func (c *Call) failed(e *Error, began time.Time) error {
+	id := e.RequestID
+	if id == "" {
+		id = c.RequestID
+	}
+	c.Failures = append(c.Failures, Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Latency: time.Since(began)})
+	return e
+}
+
 // roundTrip calls the API.
-func (c *Client) roundTrip(ctx context.Context, call *Call) (*Response, error) {
+func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	var input any
+	call.RequestID = ""
 	tap := tap{}
-	if call.Body == nil || !c.real {
+	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
-			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", c.api)}
+			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", call.api)}
 		}
 		var err error
 		if input, err = call.SDKInput(); err != nil {
@@ -73,7 +85,7 @@ func (c *Client) roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	optFns = append(optFns, call.Options.SDKOptions...)
 	optFns = append(optFns, tap.install)
 
-	out, meta, err := c.invoke(ctx, call, input, optFns)
+	out, meta, err := invoke(ctx, call, input, optFns)
 	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
 		call.RequestID = id
 	} else if tap.header != nil {
@@ -90,7 +102,7 @@ func (c *Client) roundTrip(ctx context.Context, call *Call) (*Response, error) {
 
 // invoke calls the operation's method. A nil input stands for one that holds
 // only the model id.
-func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
+func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
 	model := aws.String(string(call.Model))
 	none := middleware.Metadata{}
 	switch call.Op {
@@ -100,7 +112,7 @@ func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []fun
 			return nil, none, err
 		}
 		in.ModelId = model
-		out, err := c.api.Converse(ctx, in, optFns...)
+		out, err := call.api.Converse(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}
@@ -111,7 +123,7 @@ func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []fun
 			return nil, none, err
 		}
 		in.ModelId = model
-		out, err := c.api.ConverseStream(ctx, in, optFns...)
+		out, err := call.api.ConverseStream(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}
@@ -124,7 +136,7 @@ func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []fun
 		in.ModelId = model
 		// Without it the SDK says application/octet-stream.
 		setContentType(&in.ContentType)
-		out, err := c.api.InvokeModel(ctx, in, optFns...)
+		out, err := call.api.InvokeModel(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}
@@ -136,7 +148,7 @@ func (c *Client) invoke(ctx context.Context, call *Call, input any, optFns []fun
 		}
 		in.ModelId = model
 		setContentType(&in.ContentType)
-		out, err := c.api.InvokeModelWithResponseStream(ctx, in, optFns...)
+		out, err := call.api.InvokeModelWithResponseStream(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}

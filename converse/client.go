@@ -150,7 +150,7 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 		return nil, fail(err)
 	}
 	return &bedrockx.Call{
-		Op: op, Model: req.Model, Body: body,
+		Op: op, Model: req.Model, Body: body, MaxTokens: req.MaxTokens,
 		SDKInput: func() (any, error) {
 			in, err := req.sdkInput()
 			if err != nil || op == bedrockx.OpConverse {

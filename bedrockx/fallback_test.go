@@ -1,0 +1,325 @@
+package bedrockx_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/pricing"
+)
+
+const (
+	sonnet bedrockkit.ModelID = "anthropic.claude-3-sonnet-20240229-v1:0"
+	haiku  bedrockkit.ModelID = "anthropic.claude-3-haiku-20240307-v1:0"
+)
+
+func fallBackOn(targets ...bedrockx.Target) func(*bedrockx.Options) {
+	return func(o *bedrockx.Options) { o.Fallback = targets }
+}
+
+func TestFallback(t *testing.T) {
+	tests := []struct {
+		name  string
+		reply *bedrocktest.Reply
+		first int // requests to the first model; 0: no fallback
+		kind  bedrockx.Kind
+	}{
+		{"throttled", bedrocktest.Throttle(), 3, bedrockx.KindThrottled},
+		{"tokens per day", bedrocktest.Error(429, "ThrottlingException", "Too many tokens per day"), 1, bedrockx.KindDailyQuota},
+		{"quota", bedrocktest.Exception("ServiceQuotaExceededException"), 1, bedrockx.KindQuota},
+		{"internal", bedrocktest.Exception("InternalServerException"), 3, bedrockx.KindInternal},
+		{"overloaded", bedrocktest.Exception("ServiceUnavailableException"), 3, bedrockx.KindOverloaded},
+		{"model error", bedrocktest.Exception("ModelErrorException"), 2, bedrockx.KindModelError},
+		{"model timeout", bedrocktest.Exception("ModelTimeoutException"), 2, bedrockx.KindTimeout},
+		{"not ready", bedrocktest.Exception("ModelNotReadyException"), 5, bedrockx.KindNotReady},
+		{"HTML 200", bedrocktest.HTML(200), 3, bedrockx.KindCorrupt},
+		{"validation", bedrocktest.Error(400, "ValidationException", "no"), 0, bedrockx.KindValidation},
+		{"denied", bedrocktest.Exception("AccessDeniedException"), 0, bedrockx.KindAccessDenied},
+		{"not found", bedrocktest.Exception("ResourceNotFoundException"), 0, bedrockx.KindNotFound},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t)
+			client := bedrockx.New(srv.Client(), quick, fallBackOn(bedrockx.Target{Model: haiku}))
+			for range max(1, tt.first) {
+				srv.Reply(tt.reply)
+			}
+			if tt.first > 0 {
+				srv.Reply(bedrocktest.Text("from haiku").Usage(bedrockkit.Usage{InputTokens: 1_000_000}))
+			}
+			result, err := bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
+			if tt.first == 0 {
+				var e *bedrockx.Error
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, tt.kind, e.Kind)
+				assert.Equal(t, sonnet, e.Model)
+				assert.Len(t, srv.Requests(), 1)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, haiku, result.Model)
+			assert.Equal(t, "0.25", result.Cost.String(), "priced by the model that answered")
+			assert.Equal(t, tt.first+1, result.Attempts)
+			require.Len(t, result.Failures, tt.first)
+			for i, f := range result.Failures {
+				assert.Equal(t, sonnet, f.Model)
+				assert.Equal(t, tt.kind, f.Kind)
+				assert.Equal(t, "us-east-1", f.Region)
+				assert.NotEmpty(t, f.RequestID)
+				assert.Equal(t, sonnet, srv.Requests()[i].Model)
+			}
+			assert.Equal(t, haiku, srv.Requests()[tt.first].Model)
+			assert.Equal(t, string(srv.Requests()[0].Body), string(srv.Requests()[tt.first].Body))
+		})
+	}
+}
+
+func TestFallbackToAnotherRegion(t *testing.T) {
+	east := bedrocktest.NewServer(t)
+	west := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.Region = "us-west-2" })
+	client := bedrockx.New(east.Client(), quick, fallBackOn(bedrockx.Target{API: west.Client()}))
+	unavailable := bedrocktest.Exception("ServiceUnavailableException")
+	east.Reply(unavailable, unavailable, unavailable)
+	west.Reply(bedrocktest.Text("from the west"))
+	result, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	require.NoError(t, err)
+	assert.Equal(t, "from the west", result.Output.Text())
+	assert.Len(t, west.Requests(), 1)
+
+	// The next call goes to its own region first again.
+	east.Reply(bedrocktest.Text("from the east"))
+	result, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	require.NoError(t, err)
+	assert.Equal(t, "from the east", result.Output.Text())
+	assert.Empty(t, result.Failures)
+}
+
+func TestFallbackThatCanNotBe(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	for _, target := range []bedrockkit.ModelID{"no model", "amazon.nova-lite-v1:0"} {
+		_, err := bedrockx.Invoke(t.Context(), bedrockx.New(srv.Client()), haiku, request("hello"), fallBackOn(bedrockx.Target{Model: target}))
+		assert.ErrorIs(t, err, bedrockx.ErrValidation)
+		assert.ErrorContains(t, err, "fallback target 1")
+	}
+	assert.Empty(t, srv.Requests())
+}
+
+func TestFallbackThatFailsToo(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client(), quick, fallBackOn(bedrockx.Target{Model: haiku}), func(o *bedrockx.Options) { o.MaxAttempts = 1 })
+	srv.Reply(bedrocktest.Throttle(), bedrocktest.Exception("InternalServerException"))
+	_, err := bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
+	assert.ErrorIs(t, err, bedrockx.ErrInternal)
+	var e *bedrockx.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, haiku, e.Model)
+	assert.Equal(t, 2, e.Attempts)
+}
+
+func TestFallbackEndsWithTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		client := bedrockx.New(srv.Client(), quick, fallBackOn(bedrockx.Target{Model: haiku}))
+		srv.Reply(bedrocktest.Text("x").Stall())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := bedrockx.Invoke(ctx, client, sonnet, request("hello"))
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Len(t, srv.Requests(), 1)
+	})
+}
+
+func TestBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+			o.MaxAttempts, o.BreakerFailures, o.BreakerCooldown = 1, 3, 10*time.Second
+		})
+		ask := func(replies ...*bedrocktest.Reply) error {
+			srv.Reply(replies...)
+			_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+			return err
+		}
+		sent := func() int { return len(srv.Requests()) }
+
+		// Neither the caller's errors nor his leaving count.
+		for range 10 {
+			assert.ErrorIs(t, ask(bedrocktest.Error(400, "ValidationException", "no")), bedrockx.ErrValidation)
+			assert.ErrorIs(t, ask(bedrocktest.Throttle()), bedrockx.ErrThrottled)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			srv.Reply(bedrocktest.Text("x").Stall())
+			_, err := bedrockx.Invoke(ctx, client, haiku, request("hello"))
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			cancel()
+		}
+		require.NoError(t, ask(bedrocktest.Text("well")))
+
+		for range 3 {
+			assert.ErrorIs(t, ask(bedrocktest.Exception("InternalServerException")), bedrockx.ErrInternal)
+		}
+		n := sent()
+		err := ask()
+		assert.ErrorIs(t, err, bedrockx.ErrCircuitOpen)
+		assert.ErrorIs(t, err, bedrockx.ErrOverloaded)
+		assert.Equal(t, n, sent(), "nothing is sent while it is open")
+
+		// Half open: a probe that fails opens it again, one that answers closes it.
+		time.Sleep(10 * time.Second)
+		assert.ErrorIs(t, ask(bedrocktest.Exception("InternalServerException")), bedrockx.ErrInternal)
+		assert.ErrorIs(t, ask(), bedrockx.ErrCircuitOpen)
+		time.Sleep(10 * time.Second)
+		assert.NoError(t, ask(bedrocktest.Text("well again")))
+		assert.NoError(t, ask(bedrocktest.Text("closed")))
+
+		// Another model has a breaker of its own.
+		srv.Reply(bedrocktest.Text("other"))
+		_, err = bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
+		assert.NoError(t, err)
+	})
+}
+
+func TestBreakerSkipsToTheFallback(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client(), fallBackOn(bedrockx.Target{Model: haiku}), func(o *bedrockx.Options) { o.MaxAttempts = 1 })
+	for range 5 {
+		srv.Reply(bedrocktest.Exception("InternalServerException"), bedrocktest.Text("haiku"))
+		_, err := bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
+		require.NoError(t, err)
+	}
+	n := len(srv.Requests())
+	srv.Reply(bedrocktest.Text("haiku at once"))
+	result, err := bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
+	require.NoError(t, err)
+	assert.Len(t, srv.Requests(), n+1)
+	assert.Equal(t, 1, result.Attempts)
+	require.Len(t, result.Failures, 1)
+	assert.Equal(t, sonnet, result.Failures[0].Model)
+	assert.Zero(t, result.Failures[0].Latency)
+}
+
+func dollars(t *testing.T, s string) pricing.Amount {
+	t.Helper()
+	a, err := pricing.ParseAmount(s)
+	require.NoError(t, err)
+	return a
+}
+
+func TestMaxCost(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client())
+	bound := func(s string) func(*bedrockx.Options) {
+		limit := dollars(t, s)
+		return func(o *bedrockx.Options) { o.MaxCost = &limit }
+	}
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"), bound("0.0001"))
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.ErrorContains(t, err, "$0.0001")
+	assert.Empty(t, srv.Requests(), "before money is spent")
+
+	srv.Reply(bedrocktest.Text("ok"))
+	_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"), bound("0.01"))
+	assert.NoError(t, err)
+
+	// The dearest target counts.
+	_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"), bound("0.001"), fallBackOn(bedrockx.Target{Model: sonnet}))
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+
+	// What has no price has no bound.
+	_, err = bedrockx.Invoke(t.Context(), client, "arn:aws:bedrock:us-east-1:123456789012:imported-model/abc", request("hello"), bound("100"))
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.ErrorContains(t, err, "not known")
+}
+
+func TestBudget(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	budget := bedrockx.NewBudget(dollars(t, "1"))
+	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) {
+		o.MaxAttempts = 1
+		o.Budgets = []*bedrockx.Budget{bedrockx.NewBudget(dollars(t, "1000")), budget}
+	})
+	ask := func(reply ...*bedrocktest.Reply) error {
+		srv.Reply(reply...)
+		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		return err
+	}
+	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000}))) // $0.50
+	assert.Equal(t, "0.5", budget.Spent().String())
+	assert.Equal(t, "0.5", budget.Remaining().String(), "nothing stays set aside")
+
+	// An attempt whose cost nobody knows keeps what was set aside for it.
+	require.Error(t, ask(bedrocktest.Exception("InternalServerException")))
+	assert.Positive(t, budget.Spent().Sub(dollars(t, "0.5")).Sign())
+
+	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000})))
+	n := len(srv.Requests())
+	assert.ErrorIs(t, ask(), bedrockx.ErrBudget)
+	assert.Len(t, srv.Requests(), n)
+
+	// Nothing was sent, so nothing was spent.
+	spent := budget.Spent()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("gone"))
+	_, err := bedrockx.Invoke(ctx, client, haiku, request("hello"))
+	require.Error(t, err)
+	assert.Equal(t, spent, budget.Spent())
+}
+
+func TestBudgetHoldsForCallsAtOnce(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
+		o.Responder = func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+			return bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 100, OutputTokens: 100}) // $0.00015
+		}
+	})
+	limit := dollars(t, "0.01")
+	budget := bedrockx.NewBudget(limit)
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+	inputs := func(yield func(int) bool) {
+		for i := range 500 {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+	refused := 0
+	for item := range bedrockx.Map(t.Context(), 50, inputs, func(ctx context.Context, i int) (string, error) {
+		r, err := bedrockx.Invoke(ctx, client, haiku, request("hello"))
+		if err != nil {
+			return "", err
+		}
+		return r.Output.Text(), nil
+	}) {
+		if item.Err != nil {
+			require.ErrorIs(t, item.Err, bedrockx.ErrBudget)
+			refused++
+		}
+	}
+	assert.Positive(t, refused)
+	assert.LessOrEqual(t, budget.Spent().Cmp(limit), 0)
+	assert.Equal(t, limit.Sub(budget.Spent()), budget.Remaining())
+}
+
+func TestDailyBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		budget := bedrockx.NewDailyBudget(dollars(t, "0.5"))
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+		srv.Reply(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000}))
+		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.NoError(t, err)
+		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.ErrorIs(t, err, bedrockx.ErrBudget)
+		time.Sleep(24 * time.Hour)
+		assert.True(t, budget.Spent().IsZero())
+		srv.Reply(bedrocktest.Text("a new day"))
+		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.NoError(t, err)
+	})
+}
