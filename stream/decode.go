@@ -32,7 +32,7 @@ type delta struct {
 var errFrame = errors.New("the payload of an event can not be read")
 
 // frame hands one frame to the decoder, or returns the error that it tells.
-func (s *Stream) frame(f eventstream.Frame) error {
+func (s *Stream) frame(f *eventstream.Frame) error {
 	switch string(f.MessageType) {
 	case "event":
 		return s.dec.decode(s, f.EventType, f.Payload)

@@ -68,9 +68,19 @@ func (converseDecoder) decode(s *Stream, eventType, payload []byte) error {
 }
 
 // scanConverseDelta reads the deltas of text and of tool inputs:
-// {"contentBlockIndex":0,"delta":{"text":"…"},"p":"…"}.
+// {"contentBlockIndex":0,"delta":{"text":"…"},"p":"…"}. The service writes them
+// in this order and without spaces, which is tried first.
 func scanConverseDelta(payload []byte) (d delta, ok bool) {
 	s := scanner{b: payload}
+	if s.skip(`{"contentBlockIndex":`) {
+		if d.index, ok = s.number(); ok && s.skip(`,"delta":{"text":`) {
+			if d.raw, ok = s.str(); ok && s.skip(`}`) && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
+				d.typ = Text
+				return d, true
+			}
+		}
+	}
+	d, s = delta{}, scanner{b: payload}
 	ok = s.object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "contentBlockIndex":

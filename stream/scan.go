@@ -38,6 +38,21 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
+// skip takes exactly these bytes, if they come next.
+func (s *scanner) skip(text string) bool {
+	if len(s.b)-s.at < len(text) || string(s.b[s.at:s.at+len(text)]) != text {
+		return false
+	}
+	s.at += len(text)
+	return true
+}
+
+// padding takes a string and the end of its object.
+func (s *scanner) padding() bool {
+	_, ok := s.str()
+	return ok && s.take('}')
+}
+
 // str returns a string's bytes between the quotes, still escaped.
 func (s *scanner) str() (raw []byte, ok bool) {
 	if !s.take('"') {

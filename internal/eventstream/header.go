@@ -55,7 +55,7 @@ func index(headers []byte) (s steering, err error) {
 }
 
 // Headers decodes all headers in their order, as copies.
-func (f Frame) Headers() ([]Header, error) {
+func (f *Frame) Headers() ([]Header, error) {
 	var headers []Header
 	for rest := f.headers; len(rest) > 0; {
 		name, typ, value, tail, err := cutHeader(rest)

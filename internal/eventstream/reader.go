@@ -34,8 +34,8 @@ var (
 	ErrTooLarge = errors.New("event-stream frame too large")
 )
 
-// A Frame is one message of a stream. Its slices belong to the Reader and hold
-// until its next call.
+// A Frame is one message of a stream. It belongs to the Reader and holds until
+// its next call.
 type Frame struct {
 	steering
 
@@ -65,7 +65,7 @@ type Reader struct {
 	// The headers of the frame before, as a copy, and what they said: the
 	// frames of a stream have nearly always the same ones.
 	headers []byte
-	steer   steering
+	frame   Frame
 }
 
 // NewReader returns a Reader of the frames in r, each of at most max bytes;
@@ -80,21 +80,20 @@ func NewReader(r io.Reader, max int) *Reader {
 // Next returns the next frame. After the last one it returns io.EOF; an end
 // within a frame is io.ErrUnexpectedEOF. An error stays: every later call
 // returns it again.
-func (r *Reader) Next() (Frame, error) {
+func (r *Reader) Next() (*Frame, error) {
+	if r.err == nil {
+		r.err = r.next()
+	}
 	if r.err != nil {
-		return Frame{}, r.err
-	}
-	f, err := r.next()
-	if err != nil {
-		r.err = err
 		r.buf = nil
+		return nil, r.err
 	}
-	return f, err
+	return &r.frame, nil
 }
 
-func (r *Reader) next() (Frame, error) {
+func (r *Reader) next() error {
 	if err := r.fill(preludeLen); err != nil {
-		return Frame{}, err
+		return err
 	}
 	prelude := r.buf[r.off : r.off+preludeLen]
 	total := binary.BigEndian.Uint32(prelude)
@@ -103,35 +102,38 @@ func (r *Reader) next() (Frame, error) {
 	// the checksum says.
 	switch {
 	case total < minFrame:
-		return Frame{}, fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
+		return fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
 	case headers > total-minFrame:
-		return Frame{}, fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
+		return fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
 	case uint64(total) > uint64(r.max):
-		return Frame{}, fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
+		return fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
 	case headers > MaxHeaders:
-		return Frame{}, fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
+		return fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
 	}
-	if crc32.ChecksumIEEE(prelude[:8]) != binary.BigEndian.Uint32(prelude[8:]) {
-		return Frame{}, fmt.Errorf("%w in the prelude", ErrChecksum)
+	sum := crc32.ChecksumIEEE(prelude[:8])
+	if sum != binary.BigEndian.Uint32(prelude[8:]) {
+		return fmt.Errorf("%w in the prelude", ErrChecksum)
 	}
 	n := int(total)
 	if err := r.fill(n); err != nil {
-		return Frame{}, err
+		return err
 	}
 	raw := r.buf[r.off : r.off+n]
-	if crc32.ChecksumIEEE(raw[:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
-		return Frame{}, fmt.Errorf("%w in the message", ErrChecksum)
+	if crc32.Update(sum, crc32.IEEETable, raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
+		return fmt.Errorf("%w in the message", ErrChecksum)
 	}
 	r.off += n
 	h := preludeLen + int(headers)
 	if !bytes.Equal(raw[preludeLen:h], r.headers) {
 		r.headers = append(r.headers[:0], raw[preludeLen:h]...)
-		var err error
-		if r.steer, err = index(r.headers); err != nil {
-			return Frame{}, err
+		steer, err := index(r.headers)
+		if err != nil {
+			return err
 		}
+		r.frame = Frame{steering: steer, headers: r.headers}
 	}
-	return Frame{steering: r.steer, Payload: raw[h : n-4], headers: r.headers}, nil
+	r.frame.Payload = raw[h : n-4]
+	return nil
 }
 
 // fill makes r.buf[r.off:] hold at least n bytes.
