@@ -152,8 +152,8 @@ func (ident *Identity) setModel(s string) string {
 		s = rest
 		first, rest, ok = strings.Cut(s, ".")
 	}
-	if !ok || first == "" || rest == "" {
-		return "it names no provider; an id has the form provider.model, as in amazon.nova-lite-v1:0"
+	if !ok || first == "" || rest == "" || strings.Contains(s, "/") {
+		return "it does not name a provider and a model; an id has the form provider.model, as in amazon.nova-lite-v1:0"
 	}
 	ident.Base = ModelID(s)
 	return ""

@@ -11,6 +11,7 @@ import (
 // A watchdog bounds the waits of one attempt, each with an error of its own,
 // apart from the caller's deadline. It is one timer and no goroutine.
 type watchdog struct {
+	ctx    context.Context // of the attempt
 	cancel context.CancelCauseFunc
 	began  time.Time
 	idle   time.Duration
@@ -29,7 +30,7 @@ type watchdog struct {
 // watch returns the context of an attempt and the watchdog that cancels it.
 func watch(ctx context.Context, o *Options) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, began: time.Now(), idle: o.IdleTimeout, first: o.FirstEventTimeout}
+	w := &watchdog{ctx: ctx, cancel: cancel, began: time.Now(), idle: o.IdleTimeout, first: o.FirstEventTimeout}
 	w.set(o.AttemptTimeout, func() { cancel(ErrAttemptTimeout) })
 	return ctx, w
 }
@@ -72,6 +73,9 @@ func (w *watchdog) flowing() { w.set(w.idle, w.look) }
 // look asks how long the Read under way has waited, and comes again when it
 // may have waited too long. So a Read costs no timer.
 func (w *watchdog) look() {
+	if w.ctx.Err() != nil {
+		return
+	}
 	next := w.idle
 	if since := w.waiting.Load(); since != 0 {
 		waited := time.Since(w.began) - time.Duration(since-1)

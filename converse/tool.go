@@ -175,9 +175,8 @@ func (f Function) run(ctx context.Context, use ToolUse, o Options) (result ToolR
 	return result, nil
 }
 
-// safely calls the code and turns a panic into an error. The code runs in a
-// goroutine of its own only as long as it keeps to its context: one that does
-// not is waited for, as a goroutine can not be stopped.
+// safely calls the code and turns a panic into an error. Code that does not
+// keep to its context is waited for, as nothing can stop it.
 func (f Function) safely(ctx context.Context, input json.RawMessage) (content Contents, err error) {
 	defer func() {
 		if v := recover(); v != nil {

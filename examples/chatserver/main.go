@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -70,12 +69,24 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	switch {
 	case flags.NArg() > 0:
 		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case !loopback(s.addr):
+		return s, fmt.Errorf("-addr is %q; the server has no login, so it listens on loopback addresses only, such as 127.0.0.1:8080", s.addr)
 	case s.bedrock != "fake" && s.bedrock != "aws":
 		return s, fmt.Errorf("-bedrock is %q; it is fake or aws", s.bedrock)
 	case s.tps <= 0:
 		return s, fmt.Errorf("-tps is %g; it must be more than 0", s.tps)
 	}
 	return s, nil
+}
+
+// loopback reports whether an address can be reached from this machine alone.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // run serves until ctx ends.
@@ -184,7 +195,7 @@ func (s *server) logAnswer(id string, q question, result *converse.RunResult, er
 	switch {
 	case err == nil:
 		s.log.Info("answered", attrs...)
-	case strings.Contains(err.Error(), errStopped.Error()):
+	case errors.Is(err, errStopped):
 		s.log.Info("stopped", attrs...)
 	default:
 		s.log.Warn("failed", append(attrs, "error", err)...)

@@ -419,7 +419,7 @@ func TestProgram(t *testing.T) {
 }
 
 func TestFlagsThatCanNotBe(t *testing.T) {
-	for _, args := range [][]string{{"-bedrock", "gcp"}, {"-tps", "0"}, {"extra"}, {"-nope"}, {"-haiku", "no model"}, {"-addr", "256.0.0.1:1"}} {
+	for _, args := range [][]string{{"-bedrock", "gcp"}, {"-tps", "0"}, {"extra"}, {"-nope"}, {"-haiku", "no model"}, {"-addr", "256.0.0.1:1"}, {"-addr", ":8080"}, {"-addr", "0.0.0.0:0"}, {"-addr", "127.0.0.1"}} {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		assert.Error(t, err, "%v", args)
 	}

@@ -27,11 +27,6 @@ type Terms struct {
 // ShortVolumes is the number of volumes up to which a manga counts as short.
 const ShortVolumes = 10
 
-// empty says whether the terms would select nothing.
-func (t *Terms) empty() bool {
-	return len(t.Titles) == 0 && len(t.Authors) == 0 && !t.selective() && len(t.Words) == 0
-}
-
 // selective says whether the terms narrow down a list of manga.
 func (t *Terms) selective() bool {
 	return len(t.Genres) > 0 || t.Demographic != "" || t.From != 0 || t.To != 0 || t.Finished || t.Short
