@@ -22,6 +22,8 @@ type answer struct {
 	tier         bedrockkit.ServiceTier
 	latency      time.Duration
 	firstByte    time.Duration
+
+	guardedInput, guardedOutput *finding // what a guardrail found
 }
 
 // Latencies are computed, so that a response has the same bytes each time.
@@ -30,8 +32,9 @@ const (
 	defaultRate      = 80 // tokens a second
 )
 
-func (s *Server) answer(req *Request, r *Reply) *answer {
-	a := &answer{req: req, stop: r.stop, tier: r.tier}
+func (x *exchange) complete(r *Reply) *answer {
+	s, req := x.s, x.req
+	a := &answer{req: req, stop: r.stop, tier: r.tier, guardedInput: x.guarded}
 	a.id = identifier(24, "message", string(req.Body), string(req.Model))
 	tool := false
 	for i, b := range r.blocks {
@@ -64,6 +67,7 @@ func (s *Server) answer(req *Request, r *Reply) *answer {
 			a.cutAtTokens(req.MaxTokens)
 		}
 	}
+	a.guardAnswer()
 	if r.usage != nil {
 		a.usage = *r.usage
 	} else {

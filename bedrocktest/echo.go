@@ -71,16 +71,23 @@ func Sample(schema json.RawMessage) json.RawMessage {
 	if json.Unmarshal(schema, &root) != nil {
 		return json.RawMessage("{}")
 	}
-	return marshal(sampler{root: root}.value(root, "value", 0))
+	return marshal((&sampler{root: root, left: sampleValues}).value(root, "value", 0))
 }
 
-// sampleDepth bounds recursive schemas.
-const sampleDepth = 32
+// The bounds on recursive schemas: how deep a sample is and how many values it
+// is made of.
+const (
+	sampleDepth  = 32
+	sampleValues = 10_000
+)
 
-type sampler struct{ root any }
+type sampler struct {
+	root any
+	left int // values that may still be made
+}
 
-func (s sampler) value(node any, name string, depth int) any {
-	if depth > sampleDepth {
+func (s *sampler) value(node any, name string, depth int) any {
+	if s.left--; s.left < 0 || depth > sampleDepth {
 		return nil
 	}
 	m, ok := node.(map[string]any)
@@ -130,7 +137,7 @@ func (s sampler) value(node any, name string, depth int) any {
 }
 
 // merge adds a schema's keywords to another's.
-func (s sampler) merge(into map[string]any, part any, depth int) {
+func (s *sampler) merge(into map[string]any, part any, depth int) {
 	m, ok := part.(map[string]any)
 	if !ok || depth > sampleDepth {
 		return
@@ -163,7 +170,7 @@ func (s sampler) merge(into map[string]any, part any, depth int) {
 	}
 }
 
-func (s sampler) typed(m map[string]any, name string, depth int) any {
+func (s *sampler) typed(m map[string]any, name string, depth int) any {
 	typ, _ := m["type"].(string)
 	if list, ok := m["type"].([]any); ok && len(list) > 0 {
 		typ, _ = list[0].(string)
@@ -220,7 +227,7 @@ func (s sampler) typed(m map[string]any, name string, depth int) any {
 	return text
 }
 
-func (s sampler) number(bound func(string) (float64, bool), integer bool) any {
+func (s *sampler) number(bound func(string) (float64, bool), integer bool) any {
 	low, hasLow := bound("minimum")
 	if x, ok := bound("exclusiveMinimum"); ok && (!hasLow || x >= low) {
 		low, hasLow = x+1, true
@@ -273,7 +280,7 @@ var formats = map[string]string{
 }
 
 // lookup follows a JSON pointer of the schema itself, as "#/$defs/item".
-func (s sampler) lookup(ref string) any {
+func (s *sampler) lookup(ref string) any {
 	path, ok := strings.CutPrefix(ref, "#")
 	if !ok {
 		return nil

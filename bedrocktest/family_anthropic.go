@@ -73,7 +73,7 @@ func invalid(format string, args ...any) *Reply {
 func (anthropic) read(req *Request) *Reply {
 	var body anthropicRequest
 	if err := json.Unmarshal(req.Body, &body); err != nil {
-		return invalid("Malformed input request, please reformat your input and try again.")
+		return invalid(malformed)
 	}
 	c := &req.Conversation
 	if body.MaxTokens != nil {

@@ -111,6 +111,13 @@ func (s *Server) converse(x *exchange) *Reply {
 	if r := s.knownModel(x.req.Model); r != nil {
 		return r
 	}
+	if g := body.GuardrailConfig; g != nil {
+		var refused *Reply
+		if x.req.guardrail, refused = s.guardrail(g.ID, g.Version); refused != nil {
+			return refused
+		}
+		x.req.trace = g.Trace
+	}
 	return x.req.validateConverse(&body)
 }
 
@@ -244,6 +251,9 @@ func (a *answer) metadata() object {
 	}
 	if a.tier != "" {
 		v["serviceTier"] = object{"type": a.tier}
+	}
+	if t := a.guardrailTrace(); t != nil {
+		v["trace"] = t
 	}
 	if a.req.latency != "" {
 		v["performanceConfig"] = object{"latency": a.req.latency}

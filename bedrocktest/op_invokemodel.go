@@ -20,27 +20,50 @@ type family interface {
 	frames(a *answer) []Frame
 }
 
-// families by provider, the first part of a model's id.
-var families = map[string]family{
-	"anthropic": anthropic{},
-}
-
-// familyOf finds the family by the model's provider or, where the id says
-// nothing of it, by the body.
-func (s *Server) familyOf(req *Request) family {
-	if f, ok := families[s.resolve(req.Model).Provider()]; ok {
-		return f
-	}
-	var keys map[string]json.RawMessage
-	_ = json.Unmarshal(req.Body, &keys)
-	for _, k := range []struct{ key, provider string }{
-		{"anthropic_version", "anthropic"},
+// familyOf finds the family by the model or, where its id says nothing of it,
+// by what is in the body.
+func (s *Server) familyOf(req *Request) (family, *Reply) {
+	base := string(s.resolve(req.Model).Base())
+	for _, f := range []struct {
+		prefix string
+		family family
+	}{
+		{"anthropic.", anthropic{}},
+		{"amazon.nova", nova{}},
+		{"amazon.titan-text", titanText{}},
+		{"amazon.titan-embed-text", titanEmbed{}},
+		{"amazon.rerank", rerank{}},
+		{"cohere.embed", cohereEmbed{}},
+		{"cohere.rerank", rerank{}},
+		{"meta.", llama{}},
+		{"mistral.", mistral{}},
 	} {
-		if _, ok := keys[k.key]; ok {
-			return families[k.provider]
+		if strings.HasPrefix(base, f.prefix) {
+			return f.family, nil
 		}
 	}
-	return families["anthropic"]
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(req.Body, &keys); err != nil {
+		return nil, invalid(malformed)
+	}
+	for _, f := range []struct {
+		key    string
+		family family
+	}{
+		{"anthropic_version", anthropic{}},
+		{"textGenerationConfig", titanText{}},
+		{"inputText", titanEmbed{}},
+		{"texts", cohereEmbed{}},
+		{"documents", rerank{}},
+		{"max_gen_len", llama{}},
+		{"prompt", mistral{}},
+		{"messages", nova{}},
+	} {
+		if _, ok := keys[f.key]; ok {
+			return f.family, nil
+		}
+	}
+	return nil, invalid("bedrocktest: the server does not know the InvokeModel bodies of %s; use Converse", req.Model)
 }
 
 func (s *Server) invokeModel(x *exchange) *Reply {
@@ -53,8 +76,20 @@ func (s *Server) invokeModel(x *exchange) *Reply {
 	}
 	req.tier = req.Header.Get("X-Amzn-Bedrock-Service-Tier")
 	req.latency = req.Header.Get("X-Amzn-Bedrock-PerformanceConfig-Latency")
-	req.family = s.familyOf(req)
-	return req.family.read(req)
+	f, r := s.familyOf(req)
+	if r != nil {
+		return r
+	}
+	req.family = f
+	if id := req.Header.Get("X-Amzn-Bedrock-GuardrailIdentifier"); id != "" {
+		if req.guardrail, r = s.guardrail(id, req.Header.Get("X-Amzn-Bedrock-GuardrailVersion")); r != nil {
+			return r
+		}
+	}
+	if _, ok := f.(computer); ok && req.Op.streams() {
+		return invalid("The model is unsupported for streaming.")
+	}
+	return f.read(req)
 }
 
 // invokeHeaders are the headers with which InvokeModel tells what it used.

@@ -17,10 +17,24 @@ const (
 	// AnyOp stands for all of them in [Server.Control].
 	AnyOp Op = ""
 
-	OpConverse                      Op = "Converse"
-	OpConverseStream                Op = "ConverseStream"
-	OpInvokeModel                   Op = "InvokeModel"
-	OpInvokeModelWithResponseStream Op = "InvokeModelWithResponseStream"
+	OpConverse                           Op = "Converse"
+	OpConverseStream                     Op = "ConverseStream"
+	OpInvokeModel                        Op = "InvokeModel"
+	OpInvokeModelWithResponseStream      Op = "InvokeModelWithResponseStream"
+	OpInvokeModelWithBidirectionalStream Op = "InvokeModelWithBidirectionalStream"
+	OpCountTokens                        Op = "CountTokens"
+	OpApplyGuardrail                     Op = "ApplyGuardrail"
+	OpStartAsyncInvoke                   Op = "StartAsyncInvoke"
+	OpGetAsyncInvoke                     Op = "GetAsyncInvoke"
+	OpListAsyncInvokes                   Op = "ListAsyncInvokes"
+
+	// Those of the control plane, which Bedrock serves at another endpoint.
+	OpCreateModelInvocationJob Op = "CreateModelInvocationJob"
+	OpGetModelInvocationJob    Op = "GetModelInvocationJob"
+	OpListModelInvocationJobs  Op = "ListModelInvocationJobs"
+	OpStopModelInvocationJob   Op = "StopModelInvocationJob"
+	OpGetInferenceProfile      Op = "GetInferenceProfile"
+	OpListFoundationModels     Op = "ListFoundationModels"
 )
 
 // Inference reports whether the operation asks a model for an answer, so that
@@ -39,7 +53,9 @@ func (op Op) streams() bool {
 }
 
 // named reports whether the first parameter of the path is a model.
-func (op Op) named() bool { return op.Inference() }
+func (op Op) named() bool {
+	return op.Inference() || op == OpCountTokens || op == OpInvokeModelWithBidirectionalStream
+}
 
 // A Request is what the server received. Its Conversation is the same view of
 // the bodies of all operations and model families.
@@ -64,6 +80,9 @@ type Request struct {
 	family  family   // of an InvokeModel body
 	tier    string   // the service tier that was asked for
 	latency string   // the performance that was asked for
+
+	guardrail *Guardrail
+	trace     string // of the guardrail: "enabled", "disabled"…
 }
 
 // An Outcome is what the server sent back.
@@ -83,15 +102,33 @@ type route struct {
 	op     Op
 	method string
 	path   string
-	handle func(*Server, *exchange) *Reply
+
+	// read reads the request and returns what Bedrock would refuse it with,
+	// or nil. It may be nil.
+	read func(*Server, *exchange) *Reply
+
+	// run answers it, for an operation that asks no model.
+	run func(*Server, *exchange) *Reply
 }
 
-// routes are filled by the files of the operations.
 var routes = []route{
-	{OpConverse, "POST", "/model/{}/converse", (*Server).converse},
-	{OpConverseStream, "POST", "/model/{}/converse-stream", (*Server).converse},
-	{OpInvokeModel, "POST", "/model/{}/invoke", (*Server).invokeModel},
-	{OpInvokeModelWithResponseStream, "POST", "/model/{}/invoke-with-response-stream", (*Server).invokeModel},
+	{OpConverse, "POST", "/model/{}/converse", (*Server).converse, nil},
+	{OpConverseStream, "POST", "/model/{}/converse-stream", (*Server).converse, nil},
+	{OpInvokeModel, "POST", "/model/{}/invoke", (*Server).invokeModel, nil},
+	{OpInvokeModelWithResponseStream, "POST", "/model/{}/invoke-with-response-stream", (*Server).invokeModel, nil},
+	{OpInvokeModelWithBidirectionalStream, "POST", "/model/{}/invoke-with-bidirectional-stream", nil, nil},
+	{OpCountTokens, "POST", "/model/{}/count-tokens", (*Server).countTokens, (*Server).countedTokens},
+	{OpApplyGuardrail, "POST", "/guardrail/{}/version/{}/apply", nil, (*Server).applyGuardrail},
+	{OpStartAsyncInvoke, "POST", "/async-invoke", nil, (*Server).startAsyncInvoke},
+	{OpGetAsyncInvoke, "GET", "/async-invoke/{}", nil, (*Server).getAsyncInvoke},
+	{OpListAsyncInvokes, "GET", "/async-invoke", nil, (*Server).listAsyncInvokes},
+
+	{OpCreateModelInvocationJob, "POST", "/model-invocation-job", nil, (*Server).createModelInvocationJob},
+	{OpGetModelInvocationJob, "GET", "/model-invocation-job/{}", nil, (*Server).getModelInvocationJob},
+	{OpListModelInvocationJobs, "GET", "/model-invocation-jobs", nil, (*Server).listModelInvocationJobs},
+	{OpStopModelInvocationJob, "POST", "/model-invocation-job/{}/stop", nil, (*Server).stopModelInvocationJob},
+	{OpGetInferenceProfile, "GET", "/inference-profiles/{}", nil, (*Server).getInferenceProfile},
+	{OpListFoundationModels, "GET", "/foundation-models", nil, (*Server).listFoundationModels},
 }
 
 // match splits the escaped path, so that a model ARN stays one segment.
@@ -108,6 +145,7 @@ func match(method, escaped string) (route, []string, bool) {
 	return route{}, nil, false
 }
 
+// params are the segments that stand at {}, unescaped.
 func (r route) params(segments []string) (params []string, ok bool) {
 	want := strings.Split(r.path, "/")
 	if len(want) != len(segments) {

@@ -32,7 +32,8 @@ type exchange struct {
 	req *Request
 	ctx context.Context // ends when the client leaves or the server closes
 
-	settle func(bedrockkit.Usage) // of what was reserved of a quota
+	settle  func(bedrockkit.Usage) // of what was reserved of a quota
+	guarded *finding               // what a guardrail found in the input
 }
 
 // ServeHTTP makes a Server an [http.Handler], to be mounted elsewhere.
@@ -44,8 +45,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(s.ctx, cancel)()
 
 	x := &exchange{s: s, w: w, r: r, ctx: ctx}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
 	rt, params, known := match(r.Method, r.URL.EscapedPath())
+	var body []byte
+	var err error
+	if rt.op != OpInvokeModelWithBidirectionalStream { // whose body lasts as long as the session
+		body, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, s.opts.MaxBody))
+	}
 	x.req = &Request{
 		Op: rt.op, Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(),
 		Header: r.Header.Clone(), Body: body, Proto: r.Proto, Time: s.opts.Now(),
@@ -56,8 +61,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.req.params = params
 	// The request is read before anyone can see it, and refused later.
 	var refused *Reply
-	if known && err == nil {
-		refused = rt.handle(s, x)
+	if known && err == nil && rt.read != nil {
+		refused = rt.read(s, x)
 	}
 	s.mu.Lock()
 	s.received++
@@ -84,14 +89,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		s.surprise("%s %s is no operation of Bedrock that the server knows", r.Method, r.URL.EscapedPath())
 		x.send(Error(http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."))
+	case rt.op == OpInvokeModelWithBidirectionalStream:
+		x.bidirectional()
 	default:
-		x.send(x.answer(refused))
+		x.send(x.answer(rt, refused))
 	}
 }
 
 // answer finds the reply to a request of a known operation.
 // Refused is what Bedrock would refuse it with, or nil.
-func (x *exchange) answer(refused *Reply) *Reply {
+func (x *exchange) answer(rt route, refused *Reply) *Reply {
 	s, req := x.s, x.req
 	if r := s.authorize(x.r, req.Body); r != nil {
 		return r
@@ -106,12 +113,22 @@ func (x *exchange) answer(refused *Reply) *Reply {
 	if instead != nil {
 		return instead
 	}
-	throttled, settle := s.reserve(req)
-	if throttled != nil {
-		return throttled
+	var r *Reply
+	switch c, computes := req.family.(computer); {
+	case rt.run != nil:
+		r = rt.run(s, x)
+	case computes:
+		r = computeBody(c.compute(req))
+	default:
+		throttled, settle := s.reserve(req)
+		if throttled != nil {
+			return throttled
+		}
+		x.settle = settle
+		if r = x.guard(); r == nil {
+			r = x.model()
+		}
 	}
-	x.settle = settle
-	r := x.model()
 	if len(apply) > 0 {
 		r = r.clone()
 		for _, fn := range apply {
@@ -174,12 +191,12 @@ func (x *exchange) send(r *Reply) {
 	case r.inStream != nil:
 		x.fail(r, exceptionStatus(r.inStream.code), r.inStream.code, r.inStream.message)
 	default:
-		a := x.s.answer(x.req, r)
+		a := x.complete(r)
 		x.update(func(o *Outcome) { o.Usage = a.usage })
 		var body []byte
 		if x.req.family != nil {
 			invokeHeaders(h, a)
-			body = x.req.family.body(a)
+			body = a.withAction(x.req.family.body(a))
 		} else {
 			body = converseBody(a)
 		}
@@ -236,7 +253,7 @@ func (x *exchange) body(r *Reply, status int, body []byte) {
 
 // stream sends the events of an answer.
 func (x *exchange) stream(r *Reply) {
-	a := x.s.answer(x.req, r)
+	a := x.complete(r)
 	x.update(func(o *Outcome) { o.Usage = a.usage })
 	h := x.w.Header()
 	h.Set("Content-Type", "application/vnd.amazon.eventstream")

@@ -80,6 +80,13 @@ type Options struct {
 	// and all for [NewServer]; negative means all.
 	KeepRequests int
 
+	// Guardrails that requests may name. The default is none.
+	Guardrails []Guardrail
+
+	// JobDuration is how long asynchronous invocations and batch jobs take by
+	// the clock Now. The default is 0: they are done when they are asked for.
+	JobDuration time.Duration
+
 	// Faults make some of the requests go wrong. See [Fault] and [ParseFault].
 	Faults []Fault
 
@@ -109,18 +116,20 @@ type Server struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	active sync.WaitGroup // requests
+	active sync.WaitGroup // requests, and connections
 
-	mu         sync.Mutex
-	queue      []*Reply
-	scripted   int // replies that were queued
-	hooks      []*Hook
-	requests   []*Request
-	received   int // requests, those that were forgotten included
-	unexpected []string
-	cache      map[uint64]cacheEntry
-	accounts   map[bedrockkit.ModelID]*account
-	faultCount []int // the requests that each fault has seen
+	mu          sync.Mutex
+	queue       []*Reply
+	scripted    int // replies that were queued
+	hooks       []*Hook
+	requests    []*Request
+	received    int // requests, those that were forgotten included
+	unexpected  []string
+	cache       map[uint64]cacheEntry
+	accounts    map[bedrockkit.ModelID]*account
+	invocations []*job // asynchronous ones
+	batches     []*job
+	faultCount  []int // the requests that each fault has seen
 }
 
 // New starts a server for a program. It must be closed.
@@ -162,6 +171,7 @@ func New(optFns ...func(*Options)) (*Server, error) {
 		Protocols:         &both,
 		ReadHeaderTimeout: 30 * time.Second,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:         s.connState,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 10_000},
 		ErrorLog:          discardLog,
 	}
@@ -237,6 +247,17 @@ func (op Op) orAny() string {
 		return "any operation"
 	}
 	return string(op)
+}
+
+// connState counts the connections, so that Close leaves none of net/http's
+// goroutines behind.
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.active.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.active.Done()
+	}
 }
 
 // Close stops the server: it breaks all connections and returns when no
@@ -448,12 +469,13 @@ func (s *Server) Requests() []Request {
 	return requests
 }
 
-// Reset forgets the requests, the scripted replies, the hooks, the prompt
-// caches and what was used of the quotas.
+// Reset forgets the requests, the scripted replies, the hooks, the jobs,
+// the prompt caches and what was used of the quotas.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue, s.scripted, s.hooks, s.requests, s.received, s.unexpected = nil, 0, nil, nil, 0, nil
+	s.invocations, s.batches = nil, nil
 	clear(s.cache)
 	clear(s.accounts)
 	clear(s.faultCount)

@@ -49,11 +49,7 @@ func (s *Server) knownModel(id bedrockkit.ModelID) *Reply {
 	if ident.Base == "" {
 		return nil
 	}
-	models := s.opts.Models
-	if models == nil {
-		models = defaultModels()
-	}
-	for _, m := range models {
+	for _, m := range s.models() {
 		// A context window's suffix, as in "…-v1:0:200k", names the same model.
 		if ident.Base == m || strings.HasPrefix(string(ident.Base), string(m)+":") {
 			return nil

@@ -1,0 +1,240 @@
+package bedrocktest_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+)
+
+const (
+	novaLite = "us.amazon.nova-lite-v1:0"
+	titan    = "amazon.titan-text-express-v1"
+	llama33  = "us.meta.llama3-3-70b-instruct-v1:0"
+	mixtral  = "mistral.mixtral-8x7b-instruct-v0:1"
+)
+
+// One reply, in the body of each family, streamed and not.
+func TestFamilies(t *testing.T) {
+	for _, tt := range []struct {
+		model, body  string
+		text         string // where the text is
+		stop, reason string
+		streamText   string
+		last         string // what the last chunk has beside the metrics
+	}{
+		{haiku, `{"anthropic_version":"bedrock-2023-05-31","max_tokens":50,"messages":[{"role":"user","content":"Hi"}]}`,
+			"content.0.text", "stop_reason", "end_turn", "delta.text", "type"},
+		{novaLite, `{"schemaVersion":"messages-v1","messages":[{"role":"user","content":[{"text":"Hi"}]}],"inferenceConfig":{"max_new_tokens":50}}`,
+			"output.message.content.0.text", "stopReason", "end_turn", "contentBlockDelta.delta.text", "metadata"},
+		{titan, `{"inputText":"Hi","textGenerationConfig":{"maxTokenCount":50}}`,
+			"results.0.outputText", "results.0.completionReason", "FINISH", "outputText", "completionReason"},
+		{llama33, `{"prompt":"Hi","max_gen_len":50}`, "generation", "stop_reason", "stop", "generation", "stop_reason"},
+		{mixtral, `{"prompt":"Hi","max_tokens":50}`, "outputs.0.text", "outputs.0.stop_reason", "stop", "outputs.0.text", "outputs"},
+	} {
+		t.Run(tt.model, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, inProcess)
+			client := srv.Client()
+			reply := bedrocktest.Text("漫画 is fun")
+			srv.Reply(reply, reply)
+
+			resp, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
+			require.Equal(t, 200, resp.StatusCode, body)
+			var v any
+			require.NoError(t, json.Unmarshal([]byte(body), &v))
+			assert.Equal(t, "漫画 is fun", at(v, tt.text))
+			assert.Equal(t, tt.reason, at(v, tt.stop))
+			assert.Equal(t, "4", resp.Header.Get("X-Amzn-Bedrock-Output-Token-Count"))
+			assert.NotEmpty(t, resp.Header.Get("X-Amzn-Bedrock-Input-Token-Count"))
+			assert.NotEmpty(t, resp.Header.Get("X-Amzn-Bedrock-Invocation-Latency"))
+			assert.Equal(t, "Hi", srv.Requests()[0].LastText())
+			assert.EqualValues(t, 50, srv.Requests()[0].MaxTokens)
+
+			out, err := client.InvokeModelWithResponseStream(t.Context(), &bedrockruntime.InvokeModelWithResponseStreamInput{
+				ModelId: aws.String(tt.model), Body: []byte(tt.body)})
+			require.NoError(t, err)
+			defer out.GetStream().Close()
+			var text string
+			var last any
+			for e := range out.GetStream().Events() {
+				last = nil
+				require.NoError(t, json.Unmarshal(e.(*types.ResponseStreamMemberChunk).Value.Bytes, &last))
+				piece, _ := at(last, tt.streamText).(string)
+				text += piece
+			}
+			require.NoError(t, out.GetStream().Err())
+			assert.Equal(t, "漫画 is fun", text)
+			assert.NotNil(t, at(last, tt.last))
+			assert.EqualValues(t, 4, at(last, "amazon-bedrock-invocationMetrics.outputTokenCount"))
+		})
+	}
+}
+
+// at follows a path of keys and indexes.
+func at(v any, path string) any {
+	for key := range strings.SplitSeq(path, ".") {
+		switch c := v.(type) {
+		case map[string]any:
+			v = c[key]
+		case []any:
+			i := int(key[0] - '0')
+			if i >= len(c) {
+				return nil
+			}
+			v = c[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+func TestFamilyCuts(t *testing.T) {
+	for _, tt := range []struct{ model, body, path, reason string }{
+		{titan, `{"inputText":"Hi","textGenerationConfig":{"maxTokenCount":1}}`, "results.0.completionReason", "LENGTH"},
+		{llama33, `{"prompt":"Hi","max_gen_len":1}`, "stop_reason", "length"},
+		{mixtral, `{"prompt":"Hi","max_tokens":1}`, "outputs.0.stop_reason", "length"},
+	} {
+		srv := bedrocktest.NewServer(t, inProcess)
+		srv.Reply(bedrocktest.Text("One two"))
+		_, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(body), &v))
+		assert.Equal(t, tt.reason, at(v, tt.path))
+		assert.NotContains(t, body, "two")
+	}
+}
+
+func TestFamilyValidation(t *testing.T) {
+	srv := echoServer(t)
+	for _, tt := range []struct{ model, body, want string }{
+		{titan, `{}`, "required key [inputText] not found"},
+		{titan, `{"inputText":"x","textGenerationConfig":{"maxTokenCount":0}}`, "#/textGenerationConfig/maxTokenCount: 0 is not greater or equal to 1"},
+		{llama33, `{"prompt":"x","max_gen_len":0}`, "#/max_gen_len: 0 is not greater or equal to 1"},
+		{mixtral, `[]`, "Malformed input request"},
+		{novaLite, `{"schemaVersion":"v9","messages":[]}`, "#/schemaVersion: v9 is not a valid enum value"},
+		{"amazon.titan-embed-text-v2:0", `{"inputText":"x","dimensions":300}`, "#/dimensions: 300"},
+		{"cohere.embed-english-v3", `{"texts":["x"]}`, "#/input_type"},
+		{"cohere.rerank-v3-5:0", `{"query":"x","documents":[]}`, "#/documents"},
+		{"ai21.jamba-1-5-mini-v1:0", `{"x":1}`, "use Converse"},
+	} {
+		resp, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
+		assert.Equal(t, 400, resp.StatusCode)
+		assert.Contains(t, message(body), tt.want)
+	}
+}
+
+func TestNovaTools(t *testing.T) {
+	srv := echoServer(t)
+	body := `{"messages":[{"role":"user","content":[{"text":"Hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}}}}],"toolChoice":{"any":{}}}}`
+	_, got := do(t, srv, request(t, srv, "/model/"+novaLite+"/invoke", body))
+	var v any
+	require.NoError(t, json.Unmarshal([]byte(got), &v))
+	assert.Equal(t, "f", at(v, "output.message.content.0.toolUse.name"))
+	assert.EqualValues(t, 1, at(v, "output.message.content.0.toolUse.input.n"))
+	assert.Contains(t, at(v, "usage"), "cacheReadInputTokenCount")
+}
+
+func embedding(t *testing.T, srv *bedrocktest.Server, text string) []float64 {
+	b, _ := json.Marshal(map[string]any{"inputText": text, "dimensions": 256})
+	resp, body := do(t, srv, request(t, srv, "/model/amazon.titan-embed-text-v2:0/invoke", string(b)))
+	require.Equal(t, 200, resp.StatusCode, body)
+	var v struct {
+		Embedding           []float64
+		InputTextTokenCount int64
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &v))
+	require.Len(t, v.Embedding, 256)
+	assert.Equal(t, bedrocktest.CountTokens(text), v.InputTextTokenCount)
+	return v.Embedding
+}
+
+func dot(a, b []float64) (sum float64) {
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// Embeddings are computed: no script, and like texts are near each other.
+func TestEmbeddings(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	a := embedding(t, srv, "seinen manga about samurai")
+	b := embedding(t, srv, "a samurai manga for adults")
+	c := embedding(t, srv, "How do I return my order?")
+	assert.InDelta(t, 1, dot(a, a), 1e-4)
+	assert.Greater(t, dot(a, b), dot(a, c)+0.2)
+	assert.Equal(t, a, embedding(t, srv, "seinen manga about samurai"))
+
+	resp, body := do(t, srv, request(t, srv, "/model/cohere.embed-multilingual-v3/invoke", `{"texts":["a","漫画"],"input_type":"search_query"}`))
+	require.Equal(t, 200, resp.StatusCode)
+	var v struct{ Embeddings [][]float64 }
+	require.NoError(t, json.Unmarshal([]byte(body), &v))
+	require.Len(t, v.Embeddings, 2)
+	assert.Len(t, v.Embeddings[0], 1024)
+
+	resp, body = do(t, srv, request(t, srv, "/model/cohere.rerank-v3-5:0/invoke",
+		`{"query":"samurai manga","documents":["cooking at home","the best samurai manga","trains"],"top_n":2,"api_version":2}`))
+	require.Equal(t, 200, resp.StatusCode)
+	var ranked struct {
+		Results []struct {
+			Index int
+			Score float64 `json:"relevance_score"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &ranked))
+	require.Len(t, ranked.Results, 2)
+	assert.Equal(t, 1, ranked.Results[0].Index)
+
+	resp, _ = do(t, srv, request(t, srv, "/model/cohere.rerank-v3-5:0/invoke-with-response-stream", `{"query":"x","documents":["y"]}`))
+	assert.Equal(t, 400, resp.StatusCode)
+}
+
+func TestCountTokensOperation(t *testing.T) {
+	srv := echoServer(t)
+	client := srv.Client(noRetry)
+	base := aws.String("anthropic.claude-3-5-haiku-20241022-v1:0")
+	out, err := client.CountTokens(t.Context(), &bedrockruntime.CountTokensInput{ModelId: base,
+		Input: &types.CountTokensInputMemberConverse{Value: types.ConverseTokensRequest{Messages: userText("Hello there, how are you?")}}})
+	require.NoError(t, err)
+	converse, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: base, Messages: userText("Hello there, how are you?")})
+	require.NoError(t, err)
+	assert.Equal(t, *converse.Usage.InputTokens, *out.InputTokens)
+
+	out, err = client.CountTokens(t.Context(), &bedrockruntime.CountTokensInput{ModelId: base,
+		Input: &types.CountTokensInputMemberInvokeModel{Value: types.InvokeModelTokensRequest{Body: anthropicBody("Hello there, how are you?")}}})
+	require.NoError(t, err)
+	assert.Equal(t, *converse.Usage.InputTokens, *out.InputTokens)
+
+	_, err = client.CountTokens(t.Context(), &bedrockruntime.CountTokensInput{ModelId: aws.String(haiku),
+		Input: &types.CountTokensInputMemberConverse{Value: types.ConverseTokensRequest{Messages: userText("Hi")}}})
+	var invalid *types.ValidationException
+	require.ErrorAs(t, err, &invalid, "it wants the foundation model")
+}
+
+// Reasoning is sent back byte for byte, whichever API it goes through.
+func TestReasoningRoundTrip(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	redacted := []byte{0, 1, 2, 0xff}
+	srv.Reply(bedrocktest.Reasoning("hm").Redacted(redacted).Text("ok"), bedrocktest.Text("bye"))
+	_, body := do(t, srv, request(t, srv, "/model/"+haiku+"/invoke", string(anthropicBody("Hi"))))
+	var v struct{ Content json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(body), &v))
+	assert.Contains(t, string(v.Content), base64.StdEncoding.EncodeToString(redacted))
+	again := `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":` + string(v.Content) + `},{"role":"user","content":"Bye"}]}`
+	resp, body := do(t, srv, request(t, srv, "/model/"+haiku+"/invoke", again))
+	require.Equal(t, 200, resp.StatusCode, body)
+	blocks := srv.Requests()[1].Messages[1].Blocks
+	require.Len(t, blocks, 3)
+	assert.Equal(t, "hm", blocks[0].Reasoning.Text)
+	assert.NotEmpty(t, blocks[0].Reasoning.Signature)
+	assert.Equal(t, redacted, blocks[1].Reasoning.Redacted)
+}

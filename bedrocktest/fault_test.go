@@ -1,0 +1,183 @@
+package bedrocktest_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+)
+
+// outcomes sends n requests by hand and tells how each ended.
+func outcomes(t *testing.T, n int, path string, optFns ...func(*bedrocktest.Options)) []string {
+	t.Helper()
+	srv := echoServer(t, optFns...)
+	var got []string
+	for range n {
+		client := srv.HTTPClient()
+		resp, err := client.Do(request(t, srv, path, `{"messages":[`+user+`]}`))
+		require.NoError(t, err)
+		var b strings.Builder
+		buf := make([]byte, 4096)
+		var readErr error
+		for readErr == nil {
+			var n int
+			n, readErr = resp.Body.Read(buf)
+			b.Write(buf[:n])
+		}
+		resp.Body.Close()
+		r := srv.Requests()
+		o := r[len(r)-1].Outcome
+		got = append(got, fmt.Sprint(resp.StatusCode, " ", o.Code, o.End))
+	}
+	return got
+}
+
+func withFaults(faults ...string) func(*bedrocktest.Options) {
+	return func(o *bedrocktest.Options) {
+		o.Seed = 42
+		for _, s := range faults {
+			f, err := bedrocktest.ParseFault(s)
+			if err != nil {
+				panic(err)
+			}
+			o.Faults = append(o.Faults, f)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	const stream = "/model/" + haiku + "/converse-stream"
+	assert.Equal(t, []string{"200 ", "429 ThrottlingException", "200 "},
+		outcomes(t, 3, stream, withFaults("nth=2,error=ThrottlingException")))
+	assert.Equal(t, []string{"200 ", "200 cut", "200 ", "200 cut"},
+		outcomes(t, 4, stream, withFaults("op=ConverseStream,every=2,cut=50")))
+	assert.Equal(t, []string{"200 ", "200 "},
+		outcomes(t, 2, stream, withFaults("op=Converse,error=ThrottlingException")))
+	assert.Equal(t, []string{"200 aborted"}, outcomes(t, 1, stream, withFaults("abort=10")))
+	assert.Equal(t, []string{"200 "}, outcomes(t, 1, stream, withFaults("html=200")))
+
+	a := outcomes(t, 200, "/model/"+haiku+"/converse", withFaults("chance=0.2,error=InternalServerException"))
+	b := outcomes(t, 200, "/model/"+haiku+"/converse", withFaults("chance=0.2,error=InternalServerException"))
+	assert.Equal(t, a, b, "the seed decides")
+	failed := strings.Count(strings.Join(a, ","), "500")
+	assert.InDelta(t, 40, failed, 20)
+}
+
+// A fault that replaces the answer leaves the script alone.
+func TestFaultKeepsTheScript(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, withFaults("nth=1,error=ServiceUnavailableException"))
+	srv.Reply(bedrocktest.Text("Hello"))
+	for i, want := range []int{503, 200} {
+		resp, _ := do(t, srv, request(t, srv, "/model/"+haiku+"/converse", `{"messages":[`+user+`]}`))
+		assert.Equal(t, want, resp.StatusCode, i)
+	}
+}
+
+func TestFaultDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := echoServer(t, withFaults("delay=5s", "pace=1"))
+		began := time.Now()
+		_, err := readStream(t, srv.Client(), &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("四五")})
+		require.NoError(t, err)
+		assert.Equal(t, 10*time.Second, time.Since(began)) // You, said, :, 四, 五
+	})
+}
+
+func TestParseFaultErrors(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                   "no such setting",
+		"nth=2":              "does not say what happens",
+		"op=Nothing,cut=1":   "no such operation",
+		"cut=x":              "a whole number is expected",
+		"cut=-1":             "a whole number is expected",
+		"chance=2,cut=1":     "a number from 0 to 1",
+		"chance=NaN,cut=1":   "a number from 0 to 1",
+		"error=Oops":         "no such exception",
+		"html=7":             "an HTTP status",
+		"exception=x@1":      "an exception and a number",
+		"stall=x":            "a number of events",
+		"delay=3":            "a duration",
+		"pace=0":             "tokens a second",
+		"frobnicate=1,cut=1": "no such setting",
+	} {
+		_, err := bedrocktest.ParseFault(s)
+		require.Error(t, err, s)
+		assert.Contains(t, err.Error(), want)
+	}
+}
+
+func FuzzParseFault(f *testing.F) {
+	f.Add("op=ConverseStream,nth=2,abort=300")
+	f.Add("chance=0.05,exception=ModelStreamErrorException@3")
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.Contains(s, "gzip") {
+			return // it builds a body of that size
+		}
+		fault, err := bedrocktest.ParseFault(s)
+		if err == nil && fault.Instead == nil && fault.Apply == nil {
+			t.Errorf("%q: a fault that does nothing", s)
+		}
+	})
+}
+
+func TestScript(t *testing.T) {
+	sc, err := bedrocktest.ParseScript(strings.NewReader(`[
+		{"when": {"contains": "WEATHER", "tool_result": false}, "repeat": true,
+		 "blocks": [{"reasoning": "hm"}, {"text": "Let me look."}, {"tool_use": {"name": "weather", "input": {"city": "Tokyo"}}}]},
+		{"when": {"model": "amazon.nova-lite-v1:0"}, "error": "ThrottlingException", "status": 400, "message": "slow", "header": {"Retry-After": "2"}},
+		{"text": "Hello!", "stop": "stop_sequence", "usage": {"input_tokens": 7, "output_tokens": 8}},
+		{"blocks": [{"chunks": ["a", "b"]}], "faults": ["cut=0"]}
+	]`))
+	require.NoError(t, err)
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
+		o.InProcess, o.Responder = true, sc.Responder(bedrocktest.Echo)
+	})
+	ask := func(model, text string) (int, string) {
+		resp, body := do(t, srv, request(t, srv, "/model/"+model+"/converse", `{"messages":[{"role":"user","content":[{"text":"`+text+`"}]}]}`))
+		return resp.StatusCode, body
+	}
+	for range 2 {
+		_, body := ask(haiku, "How is the weather?")
+		assert.Contains(t, body, `"name":"weather"`)
+	}
+	status, body := ask("amazon.nova-lite-v1:0", "x")
+	assert.Equal(t, 400, status)
+	assert.Equal(t, "slow", message(body))
+	_, body = ask(haiku, "x")
+	assert.Contains(t, body, `"text":"Hello!"`)
+	assert.Contains(t, body, `"inputTokens":7`)
+	assert.Contains(t, body, `"stopReason":"stop_sequence"`)
+	_, body = ask(haiku, "x")
+	assert.Empty(t, body)
+	_, body = ask(haiku, "x")
+	assert.Contains(t, body, "You said: x")
+	assert.Nil(t, sc.Responder(nil)(context.Background(), &bedrocktest.Request{}))
+}
+
+func TestScriptErrors(t *testing.T) {
+	for s, want := range map[string]string{
+		`{`:                                "reading a script",
+		`[] x`:                             "more after the array",
+		`[null]`:                           "step 1 is null",
+		`[{"txt": "a"}]`:                   `unknown field "txt"`,
+		`[{"text": "a", "delay": "soon"}]`: "step 1: delay",
+		`[{"text":"a"},{"faults": ["x"]}]`: "step 2: fault",
+		`[{"faults": ["html=200"]}]`:       "replaces the answer",
+		`[{"blocks": [{"tool_use": {}}]}]`: "the tool has no name",
+		`[{"when": {"op": "X"}}]`:          "no such operation",
+		`[{"error": "X", "status": 99}]`:   "no HTTP status",
+	} {
+		_, err := bedrocktest.ParseScript(strings.NewReader(s))
+		require.Error(t, err, s)
+		assert.Contains(t, err.Error(), want)
+	}
+}

@@ -1,0 +1,177 @@
+package bedrocktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/mangaassist/bedrockkit/internal/eventstream"
+)
+
+// The bidirectional stream. Each message of the client is a frame that holds a
+// signature and, as its payload, the frame of a chunk; with an API key it is
+// the chunk alone. A chunk is an event of Nova Sonic: {"event":{"textInput":…}}.
+//
+// The server holds a session in text: at the end of each user content of type
+// TEXT the script or the Responder answers, and the answer goes out as Sonic's
+// text events. What it hears as audio it only records. Source: "Handling input
+// and output events with the bidirectional API", Nova User Guide.
+
+// sonicEvent is what the server reads of an input event.
+type sonicEvent struct {
+	Event struct {
+		SessionStart *struct {
+			InferenceConfiguration struct {
+				MaxTokens int64 `json:"maxTokens"`
+			} `json:"inferenceConfiguration"`
+		} `json:"sessionStart"`
+		ContentStart *struct {
+			PromptName string `json:"promptName"`
+			Type       string `json:"type"`
+			Role       string `json:"role"`
+		} `json:"contentStart"`
+		TextInput *struct {
+			Content string `json:"content"`
+		} `json:"textInput"`
+		ContentEnd *struct{} `json:"contentEnd"`
+		SessionEnd *struct{} `json:"sessionEnd"`
+	} `json:"event"`
+}
+
+// maxSession bounds what a session may send, in bytes: more than its eight
+// minutes of audio.
+const maxSession = 256 << 20
+
+// bidirectional serves a whole session.
+func (x *exchange) bidirectional() {
+	s, req := x.s, x.req
+	refused := s.knownModel(req.Model)
+	if refused == nil && x.r.ProtoMajor < 2 {
+		refused = invalid("InvokeModelWithBidirectionalStream needs HTTP/2.")
+	}
+	if r := s.authorize(x.r, nil); r != nil {
+		refused = r
+	}
+	if r := s.control(x.ctx, req); r != nil {
+		refused = r
+	}
+	if refused == nil {
+		refused, _ = s.faults(req)
+	}
+	if refused != nil {
+		x.send(refused)
+		return
+	}
+	h := x.w.Header()
+	h.Set("X-Amzn-Requestid", x.requestID())
+	h.Set("Content-Type", "application/vnd.amazon.eventstream")
+	x.start(NewReply(), http.StatusOK)
+	x.flush()
+
+	// The conversation grows with the session, so each turn has a copy of its
+	// own.
+	turn := &Request{Op: req.Op, Model: req.Model, Method: req.Method, Path: req.Path, Header: req.Header, Proto: req.Proto, Time: req.Time, N: req.N, family: sonic{}}
+	frames := eventstream.NewReader(io.LimitReader(x.r.Body, maxSession), 0)
+	role, kind, prompt, text := "", "", "", ""
+	for {
+		chunk, err := nextChunk(frames)
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				x.end("client left")
+			}
+			return
+		}
+		var e sonicEvent
+		if json.Unmarshal(chunk, &e) != nil {
+			x.write(NewReply(), eventstream.AppendException(nil, "validationException", marshal(object{"message": malformed})))
+			return
+		}
+		switch ev := e.Event; {
+		case ev.SessionStart != nil:
+			turn.MaxTokens = ev.SessionStart.InferenceConfiguration.MaxTokens
+		case ev.ContentStart != nil:
+			role, kind, prompt, text = ev.ContentStart.Role, ev.ContentStart.Type, ev.ContentStart.PromptName, ""
+		case ev.TextInput != nil:
+			text += ev.TextInput.Content
+		case ev.ContentEnd != nil && kind == "TEXT" && role == "SYSTEM":
+			turn.System = append(turn.System, text)
+		case ev.ContentEnd != nil && kind == "TEXT" && role == "USER":
+			turn.Messages = append(turn.Messages, Message{Role: "user", Blocks: []Block{{Text: text}}})
+			if !x.speak(turn, prompt) {
+				return
+			}
+		case ev.SessionEnd != nil:
+			return
+		}
+	}
+}
+
+// speak answers the turn and adds the answer to the conversation.
+func (x *exchange) speak(turn *Request, prompt string) bool {
+	turn.Body = []byte(prompt + turn.LastText())
+	inner := &exchange{s: x.s, w: x.w, r: x.r, ctx: x.ctx, req: turn}
+	r := inner.model()
+	if r.code != "" {
+		x.write(r, eventstream.AppendException(nil, lowerFirst(r.code), marshal(object{"message": r.message})))
+		return false
+	}
+	a := inner.complete(r)
+	turn.Messages = append(turn.Messages, Message{Role: "assistant", Blocks: a.blocks})
+	for _, f := range (sonic{prompt}).frames(a) {
+		if !x.write(r, inner.encode(nil, f)) {
+			return false
+		}
+		x.update(func(o *Outcome) { o.Events++; o.Usage = a.usage })
+	}
+	return true
+}
+
+// nextChunk reads the next message of the client: what is in the frame of the
+// frame, or io.EOF at the empty frame that ends a stream.
+func nextChunk(r *eventstream.Reader) ([]byte, error) {
+	f, err := r.Next()
+	if err != nil {
+		return nil, err
+	}
+	if len(f.EventType) == 0 {
+		if len(f.Payload) == 0 {
+			return nil, io.EOF
+		}
+		inner := eventstream.NewReader(bytes.NewReader(f.Payload), 0)
+		if f, err = inner.Next(); err != nil {
+			return nil, err
+		}
+	}
+	var v struct {
+		Bytes []byte `json:"bytes"`
+	}
+	err = json.Unmarshal(f.Payload, &v)
+	return v.Bytes, err
+}
+
+// sonic writes an answer as the text events of Nova Sonic.
+type sonic struct{ prompt string }
+
+func (sonic) read(*Request) *Reply { return nil }
+func (sonic) body(*answer) []byte  { return nil }
+
+func (f sonic) frames(a *answer) []Frame {
+	var frames []Frame
+	add := func(name string, v object) {
+		v["promptName"], v["completionId"] = f.prompt, a.id
+		frames = append(frames, Frame{Type: name, Payload: marshal(object{"event": object{name: v}})})
+	}
+	content := identifier(20, a.id, "content")
+	text, pieces := a.text()
+	add("completionStart", object{})
+	add("contentStart", object{"contentId": content, "type": "TEXT", "role": "ASSISTANT", "textOutputConfiguration": object{"mediaType": "text/plain"}})
+	for _, p := range pieces {
+		add("textOutput", object{"contentId": content, "content": p})
+	}
+	add("contentEnd", object{"contentId": content, "type": "TEXT", "stopReason": "END_TURN"})
+	add("usageEvent", object{"totalInputTokens": a.usage.TotalInput(), "totalOutputTokens": a.usage.OutputTokens, "totalTokens": a.usage.TotalInput() + CountTokens(text)})
+	add("completionEnd", object{"stopReason": "END_TURN"})
+	return frames
+}

@@ -1,0 +1,271 @@
+package bedrocktest_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+)
+
+func guarded(o *bedrocktest.Options) {
+	o.Guardrails = []bedrocktest.Guardrail{{
+		ID: "gr-1", Version: "1", Words: []string{"Forbidden"},
+		Patterns:     map[string]string{"card": `\d{4}-\d{4}`},
+		InputMessage: "I can not talk about this.", OutputMessage: "I can not say this.",
+	}}
+}
+
+func TestGuardrailInConverse(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, guarded)
+	client := srv.Client(noRetry)
+	ask := func(text string) *bedrockruntime.ConverseOutput {
+		out, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{
+			ModelId: aws.String(haiku), Messages: userText(text),
+			GuardrailConfig: &types.GuardrailConfiguration{GuardrailIdentifier: aws.String("gr-1"), GuardrailVersion: aws.String("1"), Trace: types.GuardrailTraceEnabled},
+		})
+		require.NoError(t, err)
+		return out
+	}
+	text := func(out *bedrockruntime.ConverseOutput) string {
+		return out.Output.(*types.ConverseOutputMemberMessage).Value.Content[0].(*types.ContentBlockMemberText).Value
+	}
+	out := ask("something FORBIDDEN") // takes no reply
+	assert.Equal(t, types.StopReasonGuardrailIntervened, out.StopReason)
+	assert.Equal(t, "I can not talk about this.", text(out))
+	assert.Equal(t, "Forbidden", *out.Trace.Guardrail.InputAssessment["gr-1"].WordPolicy.CustomWords[0].Match)
+
+	srv.Reply(bedrocktest.Text("The card is 1234-5678."), bedrocktest.Text("That is forbidden."), bedrocktest.Text("Fine."))
+	out = ask("Which card?")
+	assert.Equal(t, "The card is {card}.", text(out))
+	assert.Equal(t, types.StopReasonGuardrailIntervened, out.StopReason)
+	out = ask("Which?")
+	assert.Equal(t, "I can not say this.", text(out))
+	out = ask("How are you?")
+	assert.Equal(t, types.StopReasonEndTurn, out.StopReason)
+
+	_, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{
+		ModelId: aws.String(haiku), Messages: userText("Hi"),
+		GuardrailConfig: &types.GuardrailConfiguration{GuardrailIdentifier: aws.String("gr-2"), GuardrailVersion: aws.String("1")},
+	})
+	var invalid *types.ValidationException
+	require.ErrorAs(t, err, &invalid)
+}
+
+func TestGuardrailInInvokeModel(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, guarded)
+	srv.Reply(bedrocktest.Text("Fine."))
+	for text, action := range map[string]string{"Hi": "NONE", "forbidden": "INTERVENED"} {
+		out, err := srv.Client().InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{
+			ModelId: aws.String(haiku), Body: anthropicBody(text), GuardrailIdentifier: aws.String("gr-1"), GuardrailVersion: aws.String("1"),
+		})
+		require.NoError(t, err)
+		var v map[string]any
+		require.NoError(t, json.Unmarshal(out.Body, &v))
+		assert.Equal(t, action, v["amazon-bedrock-guardrailAction"])
+	}
+}
+
+func TestApplyGuardrail(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, guarded)
+	apply := func(id, text string) (*bedrockruntime.ApplyGuardrailOutput, error) {
+		return srv.Client(noRetry).ApplyGuardrail(t.Context(), &bedrockruntime.ApplyGuardrailInput{
+			GuardrailIdentifier: aws.String(id), GuardrailVersion: aws.String("1"), Source: types.GuardrailContentSourceOutput,
+			Content: []types.GuardrailContentBlock{&types.GuardrailContentBlockMemberText{Value: types.GuardrailTextBlock{Text: aws.String(text)}}},
+		})
+	}
+	out, err := apply("gr-1", "my card 1111-2222")
+	require.NoError(t, err)
+	assert.Equal(t, types.GuardrailActionGuardrailIntervened, out.Action)
+	assert.Equal(t, "my card {card}", *out.Outputs[0].Text)
+	assert.Equal(t, "1111-2222", *out.Assessments[0].SensitiveInformationPolicy.Regexes[0].Match)
+
+	out, err = apply("arn:aws:bedrock:us-east-1:123456789012:guardrail/gr-1", "hello")
+	require.NoError(t, err)
+	assert.Equal(t, types.GuardrailActionNone, out.Action)
+	assert.Empty(t, out.Outputs)
+
+	_, err = apply("nope", "hello")
+	var missing *types.ResourceNotFoundException
+	require.ErrorAs(t, err, &missing)
+}
+
+func TestAsyncInvoke(t *testing.T) {
+	clock := bedrocktest.NewClock(time.Unix(1_700_000_000, 0))
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Now, o.JobDuration = clock.Now, time.Hour })
+	client := srv.Client(noRetry)
+	start := func(token, prompt string) (string, error) {
+		out, err := client.StartAsyncInvoke(t.Context(), &bedrockruntime.StartAsyncInvokeInput{
+			ModelId: aws.String("amazon.nova-reel-v1:0"), ClientRequestToken: aws.String(token),
+			ModelInput: document.NewLazyDocument(map[string]string{"prompt": prompt}),
+			OutputDataConfig: &types.AsyncInvokeOutputDataConfigMemberS3OutputDataConfig{
+				Value: types.AsyncInvokeS3OutputDataConfig{S3Uri: aws.String("s3://bucket/out")}},
+		})
+		if err != nil {
+			return "", err
+		}
+		return *out.InvocationArn, nil
+	}
+	arn, err := start("token-1", "a cat")
+	require.NoError(t, err)
+	again, err := start("token-1", "a cat")
+	require.NoError(t, err)
+	assert.Equal(t, arn, again, "the same token is the same invocation")
+	_, err = start("token-1", "a dog")
+	var conflict *types.ConflictException
+	require.ErrorAs(t, err, &conflict)
+	clock.Advance(time.Minute)
+	second, err := start("token-2", "a cat")
+	require.NoError(t, err)
+	assert.NotEqual(t, arn, second)
+
+	got, err := client.GetAsyncInvoke(t.Context(), &bedrockruntime.GetAsyncInvokeInput{InvocationArn: &arn})
+	require.NoError(t, err)
+	assert.Equal(t, types.AsyncInvokeStatusInProgress, got.Status)
+	clock.Advance(59 * time.Minute)
+	got, err = client.GetAsyncInvoke(t.Context(), &bedrockruntime.GetAsyncInvokeInput{InvocationArn: &arn})
+	require.NoError(t, err)
+	assert.Equal(t, types.AsyncInvokeStatusCompleted, got.Status)
+	assert.Equal(t, time.Hour, got.EndTime.Sub(*got.SubmitTime))
+
+	list, err := client.ListAsyncInvokes(t.Context(), &bedrockruntime.ListAsyncInvokesInput{MaxResults: aws.Int32(1)})
+	require.NoError(t, err)
+	require.Len(t, list.AsyncInvokeSummaries, 1)
+	assert.Equal(t, second, *list.AsyncInvokeSummaries[0].InvocationArn)
+	list, err = client.ListAsyncInvokes(t.Context(), &bedrockruntime.ListAsyncInvokesInput{MaxResults: aws.Int32(1), NextToken: list.NextToken})
+	require.NoError(t, err)
+	assert.Equal(t, arn, *list.AsyncInvokeSummaries[0].InvocationArn)
+	assert.Nil(t, list.NextToken)
+	list, err = client.ListAsyncInvokes(t.Context(), &bedrockruntime.ListAsyncInvokesInput{StatusEquals: types.AsyncInvokeStatusInProgress})
+	require.NoError(t, err)
+	assert.Len(t, list.AsyncInvokeSummaries, 1)
+
+	_, err = client.GetAsyncInvoke(t.Context(), &bedrockruntime.GetAsyncInvokeInput{InvocationArn: aws.String(arn + "x")})
+	var missing *types.ResourceNotFoundException
+	require.ErrorAs(t, err, &missing)
+}
+
+func getJSON(t *testing.T, srv *bedrocktest.Server, path, body string) (int, map[string]any) {
+	t.Helper()
+	resp, got := do(t, srv, request(t, srv, path, body))
+	var v map[string]any
+	require.NoError(t, json.Unmarshal([]byte(got), &v), got)
+	return resp.StatusCode, v
+}
+
+func TestModelInvocationJobs(t *testing.T) {
+	clock := bedrocktest.NewClock(time.Unix(1_700_000_000, 0))
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Now, o.JobDuration = clock.Now, 10*time.Hour })
+	create := func(name string) (int, map[string]any) {
+		return getJSON(t, srv, "/model-invocation-job", `{"jobName":"`+name+`","roleArn":"arn:aws:iam::123456789012:role/x","modelId":"`+novaLite+`",
+			"inputDataConfig":{"s3InputDataConfig":{"s3Uri":"s3://b/in.jsonl"}},"outputDataConfig":{"s3OutputDataConfig":{"s3Uri":"s3://b/out/"}}}`)
+	}
+	status, v := create("first")
+	require.Equal(t, 200, status)
+	arn := v["jobArn"].(string)
+	assert.Regexp(t, `^arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/[a-z0-9]{12}$`, arn)
+	path := "/model-invocation-job/" + url.PathEscape(arn)
+	for _, want := range []string{"Submitted", "Validating", "InProgress"} {
+		_, v = getJSON(t, srv, path, "")
+		assert.Equal(t, want, v["status"])
+		clock.Advance(time.Hour)
+	}
+	clock.Advance(7 * time.Hour)
+	_, v = getJSON(t, srv, path, "")
+	assert.Equal(t, "Completed", v["status"])
+	assert.Equal(t, "first", v["jobName"])
+	status, _ = getJSON(t, srv, path+"/stop", "{}")
+	assert.Equal(t, 409, status)
+
+	_, v = create("second")
+	status, _ = getJSON(t, srv, "/model-invocation-job/"+url.PathEscape(v["jobArn"].(string))+"/stop", "{}")
+	assert.Equal(t, 200, status)
+	_, v = getJSON(t, srv, "/model-invocation-jobs?statusEquals=Stopped", "")
+	assert.Len(t, v["invocationJobSummaries"], 1)
+	_, v = getJSON(t, srv, "/model-invocation-jobs?nameContains=ir", "")
+	assert.Len(t, v["invocationJobSummaries"], 1)
+
+	status, _ = create("bad name!")
+	assert.Equal(t, 400, status)
+	status, _ = getJSON(t, srv, "/model-invocation-job/nope", "")
+	assert.Equal(t, 404, status)
+}
+
+func TestCatalog(t *testing.T) {
+	const app = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) {
+		o.Profiles = map[bedrockkit.ModelID]bedrockkit.ModelID{app: "anthropic.claude-haiku-4-5-20251001-v1:0"}
+	})
+	for id, kind := range map[string]string{haiku: "SYSTEM_DEFINED", app: "APPLICATION"} {
+		status, v := getJSON(t, srv, "/inference-profiles/"+url.PathEscape(id), "")
+		require.Equal(t, 200, status)
+		assert.Equal(t, kind, v["type"])
+		assert.Equal(t, "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0", at(v, "models.0.modelArn"))
+	}
+	status, _ := getJSON(t, srv, "/inference-profiles/nope", "")
+	assert.Equal(t, 404, status)
+	_, v := getJSON(t, srv, "/foundation-models?byProvider=cohere&byOutputModality=EMBEDDING", "")
+	assert.NotEmpty(t, v["modelSummaries"])
+}
+
+// Hooks see the operations that ask no model, too.
+func TestControlOfOtherOperations(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	srv.Control(bedrocktest.OpListFoundationModels, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		return bedrocktest.Exception("AccessDeniedException")
+	})
+	status, _ := getJSON(t, srv, "/foundation-models", "")
+	assert.Equal(t, 403, status)
+}
+
+// A session with the bidirectional stream, in text.
+func TestBidirectionalStream(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.HTTP2, o.Responder = true, bedrocktest.Echo })
+	srv.Reply(bedrocktest.Text("Hello there"))
+	out, err := srv.Client(noRetry).InvokeModelWithBidirectionalStream(t.Context(), &bedrockruntime.InvokeModelWithBidirectionalStreamInput{
+		ModelId: aws.String("amazon.nova-sonic-v1:0"),
+	})
+	require.NoError(t, err)
+	stream := out.GetStream()
+	defer stream.Close()
+	send := func(event string) {
+		t.Helper()
+		require.NoError(t, stream.Send(t.Context(), &types.InvokeModelWithBidirectionalStreamInputMemberChunk{
+			Value: types.BidirectionalInputPayloadPart{Bytes: []byte(`{"event":` + event + `}`)}}))
+	}
+	// hear collects the text of one answer.
+	hear := func() (text string) {
+		for e := range stream.Events() {
+			var v any
+			require.NoError(t, json.Unmarshal(e.(*types.InvokeModelWithBidirectionalStreamOutputMemberChunk).Value.Bytes, &v))
+			piece, _ := at(v, "event.textOutput.content").(string)
+			text += piece
+			if at(v, "event.completionEnd") != nil {
+				return text
+			}
+		}
+		t.Fatal("the stream ended")
+		return ""
+	}
+	send(`{"sessionStart":{"inferenceConfiguration":{"maxTokens":100}}}`)
+	for _, turn := range [][2]string{{"Hi", "Hello there"}, {"How are you?", "You said: How are you?"}} {
+		send(`{"contentStart":{"promptName":"p","type":"TEXT","role":"USER"}}`)
+		send(`{"textInput":{"content":"` + turn[0] + `"}}`)
+		send(`{"contentEnd":{}}`)
+		assert.Equal(t, turn[1], hear())
+	}
+	send(`{"sessionEnd":{}}`)
+	for range stream.Events() {
+	}
+	require.NoError(t, stream.Err())
+}

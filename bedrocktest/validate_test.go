@@ -1,0 +1,177 @@
+package bedrocktest_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/pricing"
+)
+
+func echoServer(t testing.TB, optFns ...func(*bedrocktest.Options)) *bedrocktest.Server {
+	return bedrocktest.NewServer(t, append([]func(*bedrocktest.Options){func(o *bedrocktest.Options) {
+		o.InProcess, o.Responder = true, bedrocktest.Echo
+	}}, optFns...)...)
+}
+
+// message is the error message of a body, or empty.
+func message(body string) string {
+	var v struct{ Message string }
+	_ = json.Unmarshal([]byte(body), &v)
+	return v.Message
+}
+
+const (
+	tools = `"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}]}`
+	user  = `{"role":"user","content":[{"text":"Hi"}]}`
+	call  = `{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":{}}}]}`
+)
+
+func TestConverseValidation(t *testing.T) {
+	srv := echoServer(t)
+	for _, tt := range []struct{ name, body, want string }{
+		{"right", `{"messages":[` + user + `]}`, ""},
+		{"tool turn", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"json":{"a":1}}]}}]}],` + tools + `}`, ""},
+		{"no messages", `{"messages":[]}`, "A conversation must start with a user message."},
+		{"assistant first", `{"messages":[{"role":"assistant","content":[{"text":"Hi"}]}]}`, "A conversation must start with a user message."},
+		{"two users", `{"messages":[` + user + `,` + user + `]}`, "A conversation must alternate"},
+		{"role", `{"messages":[{"role":"tool","content":[{"text":"Hi"}]}]}`, "enum value set"},
+		{"blank text", `{"messages":[{"role":"user","content":[{"text":" "}]}]}`, "The text field in the ContentBlock object at messages.0.content.0 is blank."},
+		{"empty text", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"text":""}]}]}`, "at messages.0.content.1 is blank."},
+		{"blank system", `{"system":[{"text":"\n"}],"messages":[` + user + `]}`, "at system.0 is blank."},
+		{"empty content", `{"messages":[{"role":"user","content":[]}]}`, "The content field in the Message object at messages.0 is empty."},
+		{"maxTokens 0", `{"messages":[` + user + `],"inferenceConfig":{"maxTokens":0}}`, "Value '0' at 'inferenceConfig.maxTokens'"},
+		{"temperature", `{"messages":[` + user + `],"inferenceConfig":{"temperature":1.5}}`, "inferenceConfig.temperature"},
+		{"topP", `{"messages":[` + user + `],"inferenceConfig":{"topP":-1}}`, "inferenceConfig.topP"},
+		{"no toolConfig", `{"messages":[` + user + `,` + call + `]}`, "The toolConfig field must be defined"},
+		{"no result", `{"messages":[` + user + `,` + call + `,` + user + `],` + tools + `}`, "Expected toolResult blocks at messages.2.content for the following Ids: t1"},
+		{"other result", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t2","content":[]}}]}],` + tools + `}`, "for the following Ids: t1"},
+		{"result alone", `{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[]}}]}],` + tools + `}`, "exceeds the number of toolUse blocks"},
+		{"same ids", `{"messages":[` + user + `,{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":{}}},{"toolUse":{"toolUseId":"t1","name":"f","input":{}}}]}],` + tools + `}`, "duplicate Ids: t1"},
+		{"input is a list", `{"messages":[` + user + `,{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":[]}}]}],` + tools + `}`, "messages.1.content.0.toolUse.input is invalid"},
+		{"result is a list", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"json":[1]}]}}]}],` + tools + `}`, "toolResult.content.0.json is invalid"},
+		{"error without content", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[],"status":"error"}}]}],` + tools + `}`, "content cannot be empty if status is error"},
+		{"tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"a b","inputSchema":{"json":{"type":"object"}}}}]}}`, "Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name'"},
+		{"long tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"` + strings.Repeat("a", 65) + `","inputSchema":{"json":{"type":"object"}}}}]}}`, "length between 1 and 64"},
+		{"tool description", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","description":"","inputSchema":{"json":{"type":"object"}}}}]}}`, "toolSpec.description"},
+		{"schema", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"string"}}}}]}}`, "inputSchema.json.type must be one of the following: object."},
+		{"same tools", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}},{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}]}}`, "more than once"},
+		{"no tools", `{"messages":[` + user + `],"toolConfig":{"tools":[]}}`, "toolConfig.tools"},
+		{"tool choice", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"tool":{"name":"g"}}}}`, "The tool g in toolConfig.toolChoice"},
+		{"document name", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"document":{"name":"a  b","format":"pdf","source":{"bytes":"AA=="}}}]}]}`, "document.name is invalid"},
+		{"good document name", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"document":{"name":"Report (v2) [final]","format":"pdf","source":{"bytes":"AA=="}}}]}]}`, ""},
+		{"five cache points", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}}],"messages":[` + user + `]}`, "A maximum of 4 blocks"},
+		{"long after short", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"text":"t"},{"cachePoint":{"type":"default","ttl":"1h"}}],"messages":[` + user + `]}`, "must not come after a ttl='5m'"},
+		{"broken JSON", `{"messages":`, "Unable to parse the request body"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, op := range []string{"converse", "converse-stream"} {
+				resp, body := do(t, srv, request(t, srv, "/model/"+haiku+"/"+op, tt.body))
+				if tt.want == "" {
+					assert.Equal(t, 200, resp.StatusCode, body)
+					continue
+				}
+				assert.Equal(t, 400, resp.StatusCode)
+				assert.Contains(t, message(body), tt.want)
+				assert.Regexp(t, `^(ValidationException|SerializationException):`, resp.Header.Get("X-Amzn-Errortype"))
+			}
+		})
+	}
+}
+
+func TestAnthropicValidation(t *testing.T) {
+	const head = `"anthropic_version":"bedrock-2023-05-31","max_tokens":10,`
+	srv := echoServer(t)
+	for _, tt := range []struct{ name, body, want string }{
+		{"right", `{` + head + `"messages":[{"role":"user","content":"Hi"}]}`, ""},
+		{"no version", `{"max_tokens":10,"messages":[{"role":"user","content":"Hi"}]}`, "anthropic_version: Field required"},
+		{"no max", `{"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"Hi"}]}`, "max_tokens: Field required"},
+		{"max 0", `{"anthropic_version":"bedrock-2023-05-31","max_tokens":0,"messages":[{"role":"user","content":"Hi"}]}`, "max_tokens: must be greater than or equal to 1"},
+		{"model in the body", `{` + head + `"model":"x","messages":[{"role":"user","content":"Hi"}]}`, "model: Extra inputs are not permitted"},
+		{"no messages", `{` + head + `"messages":[]}`, "at least one message is required"},
+		{"assistant first", `{` + head + `"messages":[{"role":"assistant","content":"Hi"}]}`, `first message must use the "user" role`},
+		{"empty text", `{` + head + `"messages":[{"role":"user","content":""}]}`, "text content blocks must be non-empty"},
+		{"blank text", `{` + head + `"messages":[{"role":"user","content":" "}]}`, "must contain non-whitespace text"},
+		{"unknown result", `{` + head + `"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"x","content":"1"}]}]}`, "unexpected `tool_use_id`"},
+		{"missing result", `{` + head + `"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":"Hi"}]}`, "ids were found without `tool_result`"},
+		{"schema", `{` + head + `"tools":[{"name":"f","input_schema":{}}],"messages":[{"role":"user","content":"Hi"}]}`, "tools.0.custom.input_schema.type"},
+		{"broken", `{`, "Malformed input request"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := do(t, srv, request(t, srv, "/model/"+haiku+"/invoke", tt.body))
+			if tt.want == "" {
+				assert.Equal(t, 200, resp.StatusCode, body)
+				return
+			}
+			assert.Equal(t, 400, resp.StatusCode)
+			assert.Contains(t, message(body), tt.want)
+		})
+	}
+}
+
+func TestModels(t *testing.T) {
+	srv := echoServer(t, func(o *bedrocktest.Options) {
+		o.Profiles = nil
+	})
+	for id, known := range map[string]bool{
+		"anthropic.claude-3-haiku-20240307-v1:0":                                                      true,
+		"anthropic.claude-3-haiku-20240307-v1:0:200k":                                                 true,
+		"jp.anthropic.claude-haiku-4-5-20251001-v1:0":                                                 true,
+		"arn:aws:bedrock:us-east-1::foundation-model%2Famazon.nova-lite-v1:0":                         true,
+		"arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc":        true,
+		"arn:aws:bedrock:us-east-1:123456789012:provisioned-model%2Fabc":                              true,
+		"anthropic.claude-9-haiku-v1:0":                                                               false,
+		"claude":                                                                                      false,
+		"arn:aws:bedrock:us-east-1:123456789012:inference-profile%2Fus.anthropic.claude-9-haiku-v1:0": false,
+	} {
+		resp, body := do(t, srv, request(t, srv, "/model/"+id+"/converse", `{"messages":[`+user+`]}`))
+		if known {
+			assert.Equal(t, 200, resp.StatusCode, "%s: %s", id, body)
+		} else {
+			assert.Equal(t, 400, resp.StatusCode, id)
+			assert.Equal(t, "The provided model identifier is invalid.", message(body))
+		}
+	}
+}
+
+// Whatever has a price is a model that the server knows.
+func TestModelsOfThePriceTable(t *testing.T) {
+	srv := echoServer(t)
+	n := 0
+	var unknown []string
+	for m := range pricing.Default().Models() {
+		for _, id := range m.Aliases {
+			if !strings.Contains(string(id), ":") {
+				continue // the names that others have for it
+			}
+			n++
+			if resp, _ := do(t, srv, request(t, srv, "/model/"+string(id)+"/converse", `{"messages":[`+user+`]}`)); resp.StatusCode != 200 {
+				unknown = append(unknown, string(id))
+			}
+		}
+	}
+	assert.Empty(t, unknown)
+	require.Positive(t, n)
+}
+
+func TestUnknownPath(t *testing.T) {
+	r := &recorder{TB: t}
+	srv := bedrocktest.NewServer(r, func(o *bedrocktest.Options) { o.InProcess = true })
+	for _, path := range []string{"/", "/model//converse/x", "/model/a/b/converse"} {
+		resp, _ := do(t, srv, request(t, srv, path, "{}"))
+		assert.Equal(t, 404, resp.StatusCode)
+		assert.Contains(t, resp.Header.Get("X-Amzn-Errortype"), "UnknownOperationException")
+	}
+	r.finish()
+	assert.Len(t, r.errors, 3)
+}
+
+func TestBodyTooLarge(t *testing.T) {
+	srv := echoServer(t, func(o *bedrocktest.Options) { o.MaxBody = 1000 })
+	resp, _ := do(t, srv, request(t, srv, "/model/"+haiku+"/converse", strings.Repeat("x", 1001)))
+	assert.Equal(t, 413, resp.StatusCode)
+}

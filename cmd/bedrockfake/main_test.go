@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start runs the program and returns its URL, and what ends it.
+func start(t *testing.T, args ...string) (url string, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w, io.Discard)
+		w.Close()
+		done <- err
+	}()
+	url, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(url), func() error { cancel(); return <-done }
+}
+
+func post(t *testing.T, url, text string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", url+"/model/amazon.nova-lite-v1:0/converse",
+		strings.NewReader(`{"messages":[{"role":"user","content":[{"text":"`+text+`"}]}]}`))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer x")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
+}
+
+func TestRun(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "script.json")
+	require.NoError(t, os.WriteFile(script, []byte(`[{"text": "From the script"}]`), 0o600))
+	url, stop := start(t, "-script", script, "-tps", "1000", "-fault", "nth=2,error=ThrottlingException")
+	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, url)
+	status, body := post(t, url, "Hi")
+	assert.Equal(t, 200, status)
+	assert.Contains(t, body, "From the script")
+	status, _ = post(t, url, "Hi")
+	assert.Equal(t, 429, status)
+	_, body = post(t, url, "Hi")
+	assert.Contains(t, body, "You said: Hi")
+	require.NoError(t, stop())
+}
+
+func TestBadArguments(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.json")
+	require.NoError(t, os.WriteFile(broken, []byte(`{`), 0o600))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-addr", "0.0.0.0:0"}, "not on the loopback interface"},
+		{[]string{"-fault", "nonsense"}, "no such setting"},
+		{[]string{"-script", "does-not-exist.json"}, "does-not-exist.json"},
+		{[]string{"-script", broken}, "broken.json: reading a script"},
+		{[]string{"extra"}, `unexpected argument "extra"`},
+	} {
+		var stderr bytes.Buffer
+		err := run(t.Context(), tt.args, io.Discard, &stderr)
+		require.Error(t, err)
+		assert.Contains(t, err.Error(), tt.want)
+	}
+}
