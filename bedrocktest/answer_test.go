@@ -155,6 +155,10 @@ func TestOtherBodies(t *testing.T) {
 	_, _, body = post(bedrocktest.GzipBomb(100 << 20))
 	assert.Less(t, len(body), 200<<10)
 
+	status, _, body = post(bedrocktest.Error(429, "", ""))
+	assert.Equal(t, 429, status)
+	assert.Equal(t, "{}", body)
+
 	status, _, body = post(bedrocktest.Body(418, "text/plain", []byte("tea")))
 	assert.Equal(t, 418, status)
 	assert.Equal(t, "tea", body)

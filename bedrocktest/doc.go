@@ -29,6 +29,19 @@
 // started with [NewServer] fails when a scripted reply was left over or a
 // request came that nothing answered, and then logs the conversation.
 //
+// # Behaviour
+//
+// Prompt caches are accounted by real prefixes with their TTLs, [Quota] by
+// reservation and settlement, [Guardrail] by words and patterns. Embeddings and
+// reranking are computed. [Fault] makes requests go wrong by their number or by
+// chance, from a seed.
+//
+// # Recording
+//
+// A [Recorder] keeps what goes between a client and the real Bedrock, without
+// what authenticates, as a text file; [Capture.Responder] replays it. A [Script]
+// is a file of replies, as the program cmd/bedrockfake takes it.
+//
 // # Transports
 //
 // A server listens on a loopback address, for HTTP/1.1 and for HTTP/2 without

@@ -35,10 +35,13 @@ type anthropicRequest struct {
 		Name string `json:"name"`
 	} `json:"tool_choice"`
 	OutputConfig struct {
-		Format struct {
-			Schema json.RawMessage `json:"schema"`
-		} `json:"format"`
+		Format anthropicFormat `json:"format"`
 	} `json:"output_config"`
+	OutputFormat anthropicFormat `json:"output_format"` // its name in the beta
+}
+
+type anthropicFormat struct {
+	Schema json.RawMessage `json:"schema"`
 }
 
 type cacheControl struct {
@@ -80,7 +83,9 @@ func (anthropic) read(req *Request) *Reply {
 		c.MaxTokens = *body.MaxTokens
 	}
 	c.Temperature, c.TopP, c.StopSequences = body.Temperature, body.TopP, body.StopSequences
-	c.OutputSchema = body.OutputConfig.Format.Schema
+	if c.OutputSchema = body.OutputConfig.Format.Schema; c.OutputSchema == nil {
+		c.OutputSchema = body.OutputFormat.Schema
+	}
 	for _, t := range body.Tools {
 		tool := Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema}
 		c.Tools = append(c.Tools, tool)

@@ -30,6 +30,9 @@ func (nova) read(req *Request) *Reply {
 	tier, latency := req.tier, req.latency // the headers say them here
 	req.readConverse(&body)
 	req.tier, req.latency = tier, latency
+	if req.cachedTools {
+		return invalid("Malformed input request: extraneous key [cachePoint] is not permitted, please reformat your input and try again.")
+	}
 	return req.validateConverse(&body)
 }
 

@@ -113,7 +113,7 @@ func (x *exchange) speak(turn *Request, prompt string) bool {
 	turn.Body = []byte(prompt + turn.LastText())
 	inner := &exchange{s: x.s, w: x.w, r: x.r, ctx: x.ctx, req: turn}
 	r := inner.model()
-	if r.code != "" {
+	if r.status != 0 {
 		x.write(r, eventstream.AppendException(nil, lowerFirst(r.code), marshal(object{"message": r.message})))
 		return false
 	}

@@ -118,7 +118,7 @@ func (s *Server) converse(x *exchange) *Reply {
 		}
 		x.req.trace = g.Trace
 	}
-	return x.req.validateConverse(&body)
+	return s.validateConverse(x.req, &body)
 }
 
 func (b *converseRequest) decode(raw json.RawMessage) (v converseBlock) {
@@ -151,6 +151,7 @@ func (req *Request) readConverse(body *converseRequest) {
 				c.cachePart("tools", string(marshal(t.ToolSpec)), toolTokens(tool))
 			case t.CachePoint != nil:
 				c.cacheMark(t.CachePoint.TTL)
+				req.cachedTools = true
 			}
 		}
 		for mode, v := range tc.ToolChoice {
@@ -181,6 +182,9 @@ func (req *Request) readConverse(body *converseRequest) {
 		for _, raw := range m.Content {
 			v := body.decode(raw)
 			if v.CachePoint != nil {
+				if n := len(message.Blocks); n > 0 && message.Blocks[n-1].Reasoning != nil {
+					req.cachedReasoning = true
+				}
 				c.cacheMark(v.CachePoint.TTL)
 				continue
 			}

@@ -48,7 +48,7 @@ func (s *Server) countTokens(x *exchange) *Reply {
 			return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
 		}
 		inner.readConverse(&c)
-		if r := inner.validateConverse(&c); r != nil {
+		if r := s.validateConverse(&inner, &c); r != nil {
 			return r
 		}
 	}

@@ -71,9 +71,6 @@ func (s *Server) invokeModel(x *exchange) *Reply {
 	if r := s.knownModel(req.Model); r != nil {
 		return r
 	}
-	if accept := req.Header.Get("Accept"); accept != "" && accept != "*/*" && !strings.HasPrefix(accept, "application/") {
-		return Error(400, "ValidationException", "The Accept header must be application/json.")
-	}
 	req.tier = req.Header.Get("X-Amzn-Bedrock-Service-Tier")
 	req.latency = req.Header.Get("X-Amzn-Bedrock-PerformanceConfig-Latency")
 	f, r := s.familyOf(req)

@@ -40,10 +40,10 @@ type Reply struct {
 	chunkSize int
 	header    http.Header
 
-	status  int // of an error or a raw body
+	status  int // of an error or a raw body; 0 for an answer
 	code    string
 	message string
-	raw     []byte // a raw body, if status is set and code is not
+	raw     []byte // a raw body
 	isRaw   bool
 
 	delay      time.Duration
@@ -164,7 +164,8 @@ func (r *Reply) Header(key, value string) *Reply {
 }
 
 // Error is an error response: code is the exception's name, as
-// "ValidationException".
+// "ValidationException". Without a code and a message it is a bare status, as a
+// load balancer gives it.
 func Error(status int, code, message string) *Reply {
 	r := NewReply()
 	r.status, r.code, r.message = status, code, message

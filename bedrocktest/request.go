@@ -83,6 +83,8 @@ type Request struct {
 
 	guardrail *Guardrail
 	trace     string // of the guardrail: "enabled", "disabled"…
+
+	cachedTools, cachedReasoning bool // a cache point comes after tools, after reasoning
 }
 
 // An Outcome is what the server sent back.

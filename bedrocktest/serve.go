@@ -184,7 +184,7 @@ func (x *exchange) send(r *Reply) {
 	switch {
 	case r.isRaw:
 		x.body(r, r.status, r.raw)
-	case r.code != "":
+	case r.status != 0:
 		x.fail(r, r.status, r.code, r.message)
 	case x.req.Op.streams():
 		x.stream(r)
@@ -225,8 +225,14 @@ func (x *exchange) fail(r *Reply, status int, code, message string) {
 	x.update(func(o *Outcome) { o.Code = code })
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Amzn-Errortype", code+errorNamespace)
-	x.body(r, status, marshal(object{"message": message}))
+	v := object{}
+	if code != "" {
+		h.Set("X-Amzn-Errortype", code+errorNamespace)
+	}
+	if message != "" {
+		v["message"] = message
+	}
+	x.body(r, status, marshal(v))
 }
 
 func (x *exchange) start(r *Reply, status int) {

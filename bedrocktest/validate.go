@@ -68,6 +68,13 @@ func (s *Server) resolve(id bedrockkit.ModelID) bedrockkit.ModelID {
 
 const maxCachePoints = 4
 
+func (s *Server) validateConverse(req *Request, body *converseRequest) *Reply {
+	if req.cachedTools && strings.HasPrefix(string(s.resolve(req.Model).Base()), "amazon.nova") {
+		return invalid("Malformed input request: extraneous key [cachePoint] is not permitted, please reformat your input and try again.")
+	}
+	return req.validateConverse(body)
+}
+
 func (req *Request) validateConverse(body *converseRequest) *Reply {
 	inf := body.InferenceConfig
 	switch {
@@ -238,6 +245,9 @@ func checkConverseToolTurns(req *Request) *Reply {
 func validateCachePoints(req *Request) *Reply {
 	if len(req.cacheMarks) > maxCachePoints {
 		return invalid("A maximum of %d blocks with cache_control may be provided. Found %d.", maxCachePoints, len(req.cacheMarks))
+	}
+	if req.cachedReasoning {
+		return invalid("A cachePoint can not come directly after reasoningContent. Put it after another block and try again.")
 	}
 	short := false
 	for _, ttl := range req.cacheMarks {

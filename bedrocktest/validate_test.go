@@ -66,6 +66,7 @@ func TestConverseValidation(t *testing.T) {
 		{"good document name", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"document":{"name":"Report (v2) [final]","format":"pdf","source":{"bytes":"AA=="}}}]}]}`, ""},
 		{"five cache points", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}}],"messages":[` + user + `]}`, "A maximum of 4 blocks"},
 		{"long after short", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"text":"t"},{"cachePoint":{"type":"default","ttl":"1h"}}],"messages":[` + user + `]}`, "must not come after a ttl='5m'"},
+		{"cache point after reasoning", `{"messages":[` + user + `,{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},{"cachePoint":{"type":"default"}}]}]}`, "can not come directly after reasoningContent"},
 		{"broken JSON", `{"messages":`, "Unable to parse the request body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,6 +81,29 @@ func TestConverseValidation(t *testing.T) {
 				assert.Regexp(t, `^(ValidationException|SerializationException):`, resp.Header.Get("X-Amzn-Errortype"))
 			}
 		})
+	}
+}
+
+func TestNovaCachesNoTools(t *testing.T) {
+	srv := echoServer(t)
+	body := `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}},{"cachePoint":{"type":"default"}}]}}`
+	for model, want := range map[string]int{haiku: 200, "amazon.nova-pro-v1:0": 400} {
+		resp, _ := do(t, srv, request(t, srv, "/model/"+model+"/converse", body))
+		assert.Equal(t, want, resp.StatusCode, model)
+	}
+}
+
+func TestStructuredOutput(t *testing.T) {
+	srv := echoServer(t)
+	const schema = `{"type":"object","required":["title"],"properties":{"title":{"type":"string"}}}`
+	quoted, err := json.Marshal(schema)
+	require.NoError(t, err)
+	for path, body := range map[string]string{
+		"converse": `{"messages":[` + user + `],"outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"name":"x","schema":` + string(quoted) + `}}}}}`,
+		"invoke":   `{"anthropic_version":"bedrock-2023-05-31","max_tokens":50,"messages":[{"role":"user","content":"Hi"}],"output_config":{"format":{"type":"json_schema","schema":` + schema + `}}}`,
+	} {
+		_, got := do(t, srv, request(t, srv, "/model/"+haiku+"/"+path, body))
+		assert.Contains(t, got, `"text":"{\"title\":\"title\"}"`)
 	}
 }
 
