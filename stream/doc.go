@@ -29,6 +29,16 @@
 // panic, closes it and frees the connection. A stream that is never read must
 // be closed with [Stream.Close].
 //
+// # Writers
+//
+// [Write] sends an answer to a reader: over a WebSocket ([JSON]), as
+// server-sent events ([SSE]) or as [PlainText]. A reader that is gone stops the
+// model, and one that is slow gets what has gathered in fewer messages.
+// [Stream.Reader] is the text as an io.Reader, as AWS Lambda's response
+// streaming takes it, package stream/apigateway writes to the connections of
+// an API Gateway, and a [Broadcast] gives one answer to several readers, each
+// from where it left off.
+//
 // # Retries
 //
 // The call passes the pipeline of package bedrockx. Its retries end with the
