@@ -71,6 +71,11 @@ type Call struct {
 	// until the first output and keeps the body for later.
 	Decode func(context.Context, *Response) error
 
+	// Continuation returns the call that asks for the rest of a streamed answer
+	// whose beginning is given, for Options.Continue; nil where that can not be
+	// asked for.
+	Continuation func(soFar string) (*Call, error)
+
 	// Options are those of the client and of this call, defaults filled in.
 	Options *Options
 
@@ -129,7 +134,9 @@ func (c *Call) End(err error) {
 	if c.ended.Swap(true) {
 		return
 	}
-	c.Latency = time.Since(c.began)
+	if !c.began.IsZero() {
+		c.Latency = time.Since(c.began)
+	}
 	c.price(err)
 	for i := len(c.onEnd) - 1; i >= 0; i-- {
 		c.onEnd[i](err)

@@ -41,6 +41,14 @@ type Options struct {
 	// it. The default is 60 s. The error is [ErrStalled].
 	IdleTimeout time.Duration
 
+	// Continue is how often a stream is continued that broke after its first
+	// output: the text so far is given back to the model as the beginning of
+	// its answer, and what it adds is read on as one answer. The default is 0,
+	// never. It needs a model that takes the beginning of its answer (prefill),
+	// and an answer that is only text so far. What the broken part took is not
+	// known, so neither is the cost. The result says that it was continued.
+	Continue int
+
 	// MaxResponseBytes bounds the body of a unary response after
 	// decompression. The default is 64 MiB. The error is [ErrTooLarge].
 	MaxResponseBytes int64

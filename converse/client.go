@@ -151,6 +151,11 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 	}
 	return &bedrockx.Call{
 		Op: op, Model: req.Model, Body: body, MaxTokens: req.MaxTokens,
+		Continuation: func(soFar string) (*bedrockx.Call, error) {
+			again := *req
+			again.Messages = append(slices.Clone(req.Messages), Assistant(soFar))
+			return c.call(op, &again, o)
+		},
 		SDKInput: func() (any, error) {
 			in, err := req.sdkInput()
 			if err != nil || op == bedrockx.OpConverse {

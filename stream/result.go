@@ -20,6 +20,10 @@ type Result struct {
 	// Blocks hold what came before.
 	Complete bool `json:"complete"`
 
+	// Continued is how often the answer broke and was continued; see
+	// bedrockx.Options.Continue. What the broken parts took is not known.
+	Continued int `json:"continued,omitempty"`
+
 	// Cost is what the call cost in US dollars; nil until the stream has
 	// ended and where it is not known, and CostErr says why.
 	Cost    *pricing.Amount `json:"cost,omitempty"`

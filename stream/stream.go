@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
@@ -31,6 +33,12 @@ var (
 type Stream struct {
 	call   *bedrockx.Call
 	newDec func() decoder
+	tape   *tape // of a replay, which has no response
+
+	// To continue a stream that broke; see continued.go.
+	open      func(*bedrockx.Call) error
+	continued int
+	trimmed   bool
 
 	// The attempt that answered.
 	ctx    context.Context
@@ -38,7 +46,8 @@ type Stream struct {
 	frames *eventstream.Reader
 	dec    decoder
 
-	claimed atomic.Bool // an iterator reads, or has read
+	cancel  context.CancelFunc // ends whatever the stream waits for
+	claimed atomic.Bool        // an iterator reads, or has read
 	closed  atomic.Bool
 
 	mu      sync.Mutex // held while an event is read
@@ -56,14 +65,26 @@ func Converse(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.Conver
 	if in == nil {
 		in = &bedrockruntime.ConverseStreamInput{}
 	}
-	return Open(ctx, c, &bedrockx.Call{
+	return Open(ctx, c, converseCall(in), optFns...)
+}
+
+func converseCall(in *bedrockruntime.ConverseStreamInput) *bedrockx.Call {
+	return &bedrockx.Call{
 		Op:    bedrockx.OpConverseStream,
 		Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
 		SDKInput: func() (any, error) {
 			copied := *in
 			return &copied, nil
 		},
-	}, optFns...)
+		Continuation: func(soFar string) (*bedrockx.Call, error) {
+			copied := *in
+			copied.Messages = append(slices.Clone(in.Messages), types.Message{
+				Role:    types.ConversationRoleAssistant,
+				Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: soFar}},
+			})
+			return converseCall(&copied), nil
+		},
+	}
 }
 
 // InvokeModel opens an InvokeModelWithResponseStream, whose chunks the decoder
@@ -84,19 +105,22 @@ func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.Inv
 			},
 		},
 	}
-	return s.open(ctx, c, optFns)
+	return s.begun(ctx, c, optFns)
 }
 
 // Open opens the ConverseStream of a call that its owner has made, as package
 // converse does with a body of its own. The call's Decode is set here.
 func Open(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, optFns ...func(*bedrockx.Options)) (*Stream, error) {
 	s := &Stream{call: call, newDec: func() decoder { return converseDecoder{} }}
-	return s.open(ctx, c, optFns)
+	return s.begun(ctx, c, optFns)
 }
 
-func (s *Stream) open(ctx context.Context, c *bedrockx.Client, optFns []func(*bedrockx.Options)) (*Stream, error) {
+func (s *Stream) begun(ctx context.Context, c *bedrockx.Client, optFns []func(*bedrockx.Options)) (*Stream, error) {
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.open = func(call *bedrockx.Call) error { return c.Do(ctx, call, optFns...) }
 	s.call.Decode = s.begin
-	if err := c.Do(ctx, s.call, optFns...); err != nil {
+	if err := s.open(s.call); err != nil {
+		s.cancel()
 		return nil, err
 	}
 	return s, nil
@@ -114,7 +138,10 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 	s.ctx, s.body = ctx, resp.Body
 	s.frames = eventstream.NewReader(resp.Body, s.call.Options.MaxFrameBytes)
 	s.dec = s.newDec()
-	s.pending, s.head, s.acc = s.pending[:0], 0, accumulator{}
+	s.pending, s.head = s.pending[:0], 0
+	if s.continued == 0 {
+		s.acc = accumulator{}
+	}
 	s.call.Usage, s.call.StopReason = bedrockkit.Usage{}, ""
 	for {
 		switch err := s.read(); {
@@ -182,7 +209,11 @@ func (s *Stream) next() (Event, error) {
 		if s.done {
 			return Event{}, s.err
 		}
-		if err := s.read(); err != nil {
+		if err := s.read(); err != nil && err != io.EOF {
+			if err = s.resume(err); err != nil {
+				return Event{}, s.finish(err)
+			}
+		} else if err == io.EOF {
 			return Event{}, s.finish(err)
 		}
 	}
@@ -195,6 +226,9 @@ func (s *Stream) next() (Event, error) {
 func (s *Stream) read() error {
 	if s.closed.Load() {
 		return ErrClosed
+	}
+	if s.tape != nil {
+		return s.tape.play(s)
 	}
 	f, err := s.frames.Next()
 	if err == nil {
@@ -242,6 +276,9 @@ func (s *Stream) malformed() error {
 // addRaw adds a piece that a scan found. It fails, having done nothing, where
 // the piece must be read with encoding/json.
 func (s *Stream) addRaw(d delta) bool {
+	if s.trimmed {
+		return false
+	}
 	text, ok := s.acc.appendRaw(d)
 	if ok {
 		s.pending = append(s.pending, Event{Type: d.typ, Index: d.index, Text: text})
@@ -251,6 +288,9 @@ func (s *Stream) addRaw(d delta) bool {
 
 // add accumulates an event and queues it for the reader.
 func (s *Stream) add(ev Event) error {
+	if s.continued > 0 && s.joins(&ev) {
+		return nil
+	}
 	if err := s.acc.add(&ev); err != nil {
 		return err
 	}
@@ -272,15 +312,16 @@ func (s *Stream) finish(err error) error {
 	if s.done {
 		return s.err
 	}
-	if err != io.EOF && err != ErrClosed {
+	if e, ok := err.(*bedrockx.Error); err != io.EOF && err != ErrClosed && (!ok || e.Op == "") {
 		err = s.call.Fail(s.ctx, err)
 	}
 	s.done, s.err = true, err
 	s.pending, s.head = nil, 0
-	if !s.acc.metered {
+	if !s.acc.metered || s.continued > 0 {
 		s.call.Usage.Unknown = true
 	}
 	s.body.Close()
+	s.cancel()
 	if err == io.EOF {
 		err = nil
 	}
@@ -293,7 +334,7 @@ func (s *Stream) finish(err error) error {
 // which then gets [ErrClosed]; after the end it does nothing.
 func (s *Stream) Close() error {
 	s.closed.Store(true)
-	s.body.Close()
+	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finish(ErrClosed)
@@ -320,6 +361,7 @@ func (s *Stream) Result() *Result {
 	r.StopReason = s.call.StopReason
 	r.Usage = s.call.Usage
 	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
+	r.Continued = s.continued
 	r.Cost, r.CostErr = s.call.Cost, s.call.CostErr
 	r.Model, r.CacheHit, r.Attempts, r.RequestID = s.call.Model, s.call.CacheHit, s.call.Attempts, s.call.RequestID
 	r.FirstOutput, r.Latency = s.call.FirstOutput, s.call.Latency
