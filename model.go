@@ -41,6 +41,7 @@ const (
 	KindCustomDeployment   Kind = "custom-model-deployment"
 	KindPromptRouter       Kind = "default-prompt-router"
 	KindOwnPromptRouter    Kind = "prompt-router"
+	KindPrompt             Kind = "prompt"   // of Prompt management; it names its model
 	KindMarketplace        Kind = "endpoint" // a SageMaker endpoint registered with Bedrock Marketplace
 )
 
@@ -185,7 +186,7 @@ func parseARN(id ModelID, fail func(string, ...any) (Identity, error)) (Identity
 			return fail("%q has no profile prefix, but the ARN says inference-profile", name)
 		}
 	case KindApplicationProfile, KindProvisionedModel, KindImportedModel,
-		KindCustomModel, KindCustomDeployment, KindPromptRouter, KindOwnPromptRouter, KindMarketplace:
+		KindCustomModel, KindCustomDeployment, KindPromptRouter, KindOwnPromptRouter, KindPrompt, KindMarketplace:
 	default:
 		return fail("%q is not a kind of model that Bedrock Runtime takes", kind)
 	}

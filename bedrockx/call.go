@@ -143,8 +143,10 @@ func (c *Call) End(err error) {
 	}
 }
 
-// price settles the cost. A call that brought no answer and no usage has no
-// cost that anybody knows: an attempt that failed may have been billed.
+// price settles the cost: that of the answer and of attempts that were refused
+// after their usage was known. A call that brought neither an answer nor usage
+// has no cost that anybody knows, as an attempt that failed may have been
+// billed.
 func (c *Call) price(err error) {
 	switch {
 	case c.CacheHit:
@@ -152,16 +154,27 @@ func (c *Call) price(err error) {
 	case err != nil && c.Usage == bedrockkit.Usage{}:
 		c.CostErr = err
 	default:
-		cost, err := c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
-			o.Region = c.region
-			o.Tier = c.ServiceTier
-		})
+		cost, err := c.cost()
 		if err != nil {
 			c.CostErr = err
 			return
 		}
+		for _, f := range c.Failures {
+			// The failure that ended the call is the one just priced.
+			if f.Cost != nil && (f.RequestID != c.RequestID || f.RequestID == "") {
+				cost = cost.Add(*f.Cost)
+			}
+		}
 		c.Cost = &cost
 	}
+}
+
+// cost is that of the usage, as the attempt that told it is billed.
+func (c *Call) cost() (pricing.Amount, error) {
+	return c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
+		o.Region = c.region
+		o.Tier = c.ServiceTier
+	})
 }
 
 func (c *Call) start() error {
@@ -175,6 +188,9 @@ func (c *Call) start() error {
 
 // check finds mistakes of whoever made the call.
 func (c *Call) check() error {
+	if err := c.Model.Validate(); err != nil {
+		return err
+	}
 	switch {
 	case c.Decode == nil:
 		return errors.New("the call has no Decode")

@@ -22,7 +22,8 @@ type RuntimeAPI interface {
 // meant to be made once for a process.
 type Client struct {
 	api      RuntimeAPI
-	options  Options
+	given    Options // as the caller gave them
+	options  Options // with the defaults filled in
 	handler  Handler
 	breakers sync.Map // of breakerKey and *breaker
 }
@@ -32,12 +33,12 @@ type Client struct {
 func New(api RuntimeAPI, optFns ...func(*Options)) *Client {
 	c := &Client{api: api}
 	for _, fn := range optFns {
-		fn(&c.options)
+		fn(&c.given)
 	}
-	if sdk, ok := api.(*bedrockruntime.Client); ok && c.options.Region == "" {
-		c.options.Region = sdk.Options().Region
+	if sdk, ok := api.(*bedrockruntime.Client); ok && c.given.Region == "" {
+		c.given.Region = sdk.Options().Region
 	}
-	c.options = c.options.resolved()
+	c.options = c.given.resolved()
 	c.handler = c.pipeline(&c.options)
 	return c
 }
@@ -64,17 +65,16 @@ func (c *Client) Options() Options { return c.options.copied() }
 // returned an error; otherwise its owner calls [Call.End] when it is done with
 // the body. The options hold for this call. A Call can be sent once.
 func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) error {
-	handler := c.handler
-	call.Options = &c.options
+	handler, o := c.handler, c.options
 	if len(optFns) > 0 {
-		o := c.options.copied()
+		o = c.given.copied()
 		for _, fn := range optFns {
 			fn(&o)
 		}
 		o = o.resolved()
-		call.Options = &o
 		handler = c.pipeline(&o)
 	}
+	call.Options = &o
 	if err := call.start(); err != nil {
 		return call.fail(err)
 	}
@@ -104,14 +104,11 @@ func (c *Client) pipeline(o *Options) Handler {
 // validate refuses what can not be right before it costs money.
 func validate(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
-		if err := call.Model.Validate(); err != nil {
-			return &Error{Kind: KindValidation, Err: err}
-		}
 		if err := call.check(); err != nil {
 			return &Error{Kind: KindValidation, Err: err}
 		}
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
+		if ctx.Err() != nil {
+			return Canceled(ctx, call.Op, call.Model)
 		}
 		return next(ctx, call)
 	}

@@ -415,3 +415,81 @@ func TestACallIsSentOnce(t *testing.T) {
 	}
 	assert.Len(t, srv.Requests(), 1)
 }
+
+func TestContextThatHasEndedBefore(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	why := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	_, err := bedrockx.Invoke(ctx, bedrockx.New(srv.Client()), model, request("hello"))
+	var e *bedrockx.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, bedrockx.KindCanceled, e.Kind)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, err, why)
+}
+
+// A cause of the caller's is the caller's, whatever it wraps.
+func TestCauseOfTheCallerThatLooksLikeOurs(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	srv.Reply(bedrocktest.NewReply().Stall())
+	srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		cancel(&bedrockx.Error{Kind: bedrockx.KindTimeout, Err: bedrockx.ErrAttemptTimeout})
+		return nil
+	})
+	_, err := bedrockx.Invoke(ctx, bedrockx.New(srv.Client(), quick), model, request("x"))
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, srv.Requests(), 1)
+}
+
+func TestOptionsOfOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		client := bedrockx.New(srv.Client(), bedrockx.Service)
+		look := func(o *bedrockx.Options) {
+			o.Middleware = []bedrockx.Middleware{func(next bedrockx.Handler) bedrockx.Handler {
+				return func(ctx context.Context, call *bedrockx.Call) error {
+					assert.Equal(t, 5*time.Second, call.Options.FirstEventTimeout, "it follows AttemptTimeout")
+					call.Options.MaxAttempts = 1
+					return next(ctx, call)
+				}
+			}}
+		}
+		srv.Reply(bedrocktest.Throttle())
+		_, err := bedrockx.Invoke(t.Context(), client, model, request("x"), look, func(o *bedrockx.Options) { o.AttemptTimeout = 5 * time.Second })
+		assert.ErrorIs(t, err, bedrockx.ErrThrottled)
+		assert.Len(t, srv.Requests(), 1)
+		assert.Equal(t, 3, client.Options().MaxAttempts, "that of the client stays")
+
+		// No delay means none.
+		began := time.Now()
+		srv.Reply(bedrocktest.Throttle(), bedrocktest.Throttle(), bedrocktest.Text("ok"))
+		_, err = bedrockx.Invoke(t.Context(), client, model, request("x"), func(o *bedrockx.Options) { o.BaseDelay = -1; o.MaxResponseBytes = 1<<63 - 1 })
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began))
+
+		// Nobody waits for a day.
+		srv.Reply(bedrocktest.Throttle().Header("Retry-After", "86400"))
+		_, err = bedrockx.Invoke(t.Context(), client, model, request("x"))
+		var e *bedrockx.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, 24*time.Hour, e.RetryAfter)
+		assert.ErrorContains(t, err, "24h")
+		assert.Zero(t, time.Since(began))
+	})
+}
+
+func TestModelThatAMiddlewareSets(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(srv.Client()), model, request("x"), func(o *bedrockx.Options) {
+		o.Middleware = []bedrockx.Middleware{func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				call.Model = ""
+				return next(ctx, call)
+			}
+		}}
+	})
+	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.Empty(t, srv.Requests())
+}

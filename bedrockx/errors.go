@@ -197,11 +197,18 @@ func (c *Call) Fail(ctx context.Context, err error) error {
 	return c.fail(classify(ctx, err))
 }
 
+// Canceled is the error of a call, or of work around one, that ended with its
+// context; errors.Is finds the context's error and its cause.
+func Canceled(ctx context.Context, op Operation, model bedrockkit.ModelID) *Error {
+	return &Error{Op: op, Model: model, Kind: KindCanceled, Err: joinCause(ctx)}
+}
+
 // classify finds the kind of an attempt's error. When the attempt's context
 // has ended, by a bound of ours or by the caller, then that is why the
 // connection broke, whatever the transport calls it.
 func classify(ctx context.Context, err error) *Error {
-	if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) || errors.Is(cause, ErrStalled) {
+	switch cause := context.Cause(ctx); cause {
+	case ErrAttemptTimeout, ErrFirstEventTimeout, ErrStalled: // ours, and not one that a caller wrapped
 		return &Error{Kind: kindOf(cause), Err: cause}
 	}
 	if ctx.Err() != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/pricing"
 )
 
 // A Target is where a call may go instead when its own model or region fails.
@@ -34,6 +35,10 @@ type Failure struct {
 	Kind      Kind               `json:"kind"`
 	RequestID string             `json:"request_id,omitempty"`
 	Latency   time.Duration      `json:"latency_ns"` // 0 where nothing was sent
+
+	// Cost is what the attempt cost, where its response told the usage before
+	// it was refused. The cost of the call holds it too.
+	Cost *pricing.Amount `json:"cost,omitempty"`
 }
 
 // ErrCircuitOpen is the error of a target that is left alone for a while

@@ -23,7 +23,8 @@ type Options struct {
 	// BaseDelay and MaxDelay bound the wait before a retry: a random time of
 	// at most BaseDelay × 2^(retry-1) and at most MaxDelay ("full jitter").
 	// The defaults are 200 ms and 20 s. A Retry-After of the service is
-	// honoured as far as the caller's deadline allows.
+	// honoured as far as the caller's deadline allows; one that is longer than
+	// MaxDelay and AttemptTimeout is an error at once, which says how long.
 	BaseDelay time.Duration
 	MaxDelay  time.Duration
 
@@ -49,8 +50,9 @@ type Options struct {
 	// known, so neither is the cost. The result says that it was continued.
 	Continue int
 
-	// MaxResponseBytes bounds the body of a unary response after
-	// decompression. The default is 64 MiB. The error is [ErrTooLarge].
+	// MaxResponseBytes bounds a response: the body of a unary one after
+	// decompression, the events of a stream together. The default is 64 MiB.
+	// The error is [ErrTooLarge].
 	MaxResponseBytes int64
 
 	// MaxFrameBytes bounds one frame of a stream. The default is 24 MiB, what

@@ -23,6 +23,10 @@ func retry(next Handler) Handler {
 			if sent >= e.attempts(call.Options) {
 				return e
 			}
+			if e.RetryAfter > call.Options.MaxDelay && e.RetryAfter > call.Options.AttemptTimeout {
+				e.note = fmt.Sprintf("not retried, as the service asks to wait for %s", e.RetryAfter)
+				return e
+			}
 			wait := max(backoff(call.Options, sent), e.RetryAfter)
 			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 				e.note = "not retried, as the wait would end after the caller's deadline"
@@ -42,14 +46,14 @@ func retry(next Handler) Handler {
 // backoff is a random time of at most BaseDelay × 2^(attempts-1), so that
 // clients that failed together do not come back together.
 func backoff(o *Options, attempts int) time.Duration {
+	if o.BaseDelay <= 0 || o.MaxDelay <= 0 {
+		return 0
+	}
 	bound := o.MaxDelay
 	if shift := attempts - 1; shift < 32 {
 		if d := o.BaseDelay << shift; d > 0 && d < bound {
 			bound = d
 		}
-	}
-	if bound <= 0 {
-		return 0
 	}
 	return rand.N(bound)
 }

@@ -14,11 +14,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/mangaassist/bedrockkit"
 )
 
 // send makes one attempt: the request on the SDK's path, the response through
 // the call's own decoding.
 func send(ctx context.Context, call *Call) error {
+	// A middleware may have changed the model.
+	if err := call.Model.Validate(); err != nil {
+		return &Error{Kind: KindValidation, Err: err}
+	}
+	call.Usage, call.StopReason, call.ServiceTier = bedrockkit.Usage{}, "", ""
 	call.Attempts++
 	began := time.Now()
 	actx, dog := watch(ctx, call.Options)
@@ -61,7 +68,13 @@ func (c *Call) failed(e *Error, began time.Time) error {
 	if id == "" {
 		id = c.RequestID
 	}
-	c.Failures = append(c.Failures, Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Latency: time.Since(began)})
+	f := Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Latency: time.Since(began)}
+	if (c.Usage != bedrockkit.Usage{}) {
+		if cost, err := c.cost(); err == nil {
+			f.Cost = &cost
+		}
+	}
+	c.Failures = append(c.Failures, f)
 	return e
 }
 
@@ -86,6 +99,7 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	optFns = append(optFns, tap.install)
 
 	out, meta, err := invoke(ctx, call, input, optFns)
+	call.ServiceTier = bedrockkit.ServiceTier(tap.header.Get("X-Amzn-Bedrock-Service-Tier"))
 	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
 		call.RequestID = id
 	} else if tap.header != nil {
@@ -263,7 +277,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.max < 0 {
 		return b.ReadCloser.Read(p)
 	}
-	if int64(len(p)) > b.left+1 {
+	if int64(len(p))-1 > b.left {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)

@@ -28,8 +28,8 @@ type Options struct {
 	// offers to the model.
 	Tools []Function
 
-	// MaxRounds bounds the requests of one loop. The default is 5. The error
-	// is [ErrMaxRounds].
+	// MaxRounds bounds the requests of one loop. The default is 5; less than 1
+	// means 1. The error is [ErrMaxRounds].
 	MaxRounds int
 
 	// ToolConcurrency bounds the tools that run at once in a round. The

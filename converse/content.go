@@ -198,22 +198,14 @@ func decodeContent(raw json.RawMessage) (Content, error) {
 	if len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, fmt.Errorf("a block is a JSON object with one key, such as {\"text\":\"…\"}")
 	}
-	var v struct {
-		Text       *Text            `json:"text"`
-		Image      *wireMedia       `json:"image"`
-		Document   *wireMedia       `json:"document"`
-		ToolUse    *wireToolUse     `json:"toolUse"`
-		ToolResult *wireToolResult  `json:"toolResult"`
-		JSON       *json.RawMessage `json:"json"`
-		Reasoning  *wireReasoning   `json:"reasoningContent"`
-		CachePoint *wireCachePoint  `json:"cachePoint"`
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(trimmed, &keys); err != nil {
+		return nil, fmt.Errorf("a block is not valid JSON")
 	}
+	var v wireBlock
 	dec := json.NewDecoder(bytes.NewReader(trimmed))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil {
-		if !json.Valid(trimmed) {
-			return nil, fmt.Errorf("a block is not valid JSON")
-		}
+	if len(keys) != 1 || dec.Decode(&v) != nil || !exact(keys) {
 		return Raw(bytes.Clone(trimmed)), nil
 	}
 	switch {
@@ -224,18 +216,22 @@ func decodeContent(raw json.RawMessage) (Content, error) {
 	case v.Document != nil && v.Document.known(true):
 		return Document{Format: v.Document.Format, Name: v.Document.Name, Bytes: v.Document.Source.Bytes, S3URI: v.Document.Source.uri()}, nil
 	case v.ToolUse != nil:
-		return ToolUse{ID: v.ToolUse.ToolUseID, Name: v.ToolUse.Name, Input: v.ToolUse.Input}, nil
+		input, ok := v.ToolUse.input()
+		if !ok {
+			return Raw(bytes.Clone(trimmed)), nil
+		}
+		return ToolUse{ID: v.ToolUse.ToolUseID, Name: v.ToolUse.Name, Input: input}, nil
 	case v.ToolResult != nil:
 		content, err := decodeContents(v.ToolResult.Content)
 		if err != nil {
 			return nil, fmt.Errorf("the result of the tool use %q: %w", v.ToolResult.ToolUseID, err)
 		}
 		return ToolResult{ToolUseID: v.ToolResult.ToolUseID, Content: content, Status: v.ToolResult.Status}, nil
-	case v.JSON != nil:
+	case v.JSON != nil && bytes.HasPrefix(bytes.TrimSpace(*v.JSON), []byte{'{'}):
 		return JSON(*v.JSON), nil
-	case v.Reasoning != nil && v.Reasoning.Text != nil:
+	case v.Reasoning != nil && v.Reasoning.Text != nil && v.Reasoning.Redacted == nil:
 		return Reasoning{Text: v.Reasoning.Text.Text, Signature: v.Reasoning.Text.Signature}, nil
-	case v.Reasoning != nil && v.Reasoning.Redacted != nil:
+	case v.Reasoning != nil && v.Reasoning.Redacted != nil && v.Reasoning.Text == nil:
 		return Redacted(*v.Reasoning.Redacted), nil
 	case v.CachePoint != nil && v.CachePoint.Type == "default":
 		return CachePoint{TTL: v.CachePoint.TTL}, nil
@@ -243,8 +239,43 @@ func decodeContent(raw json.RawMessage) (Content, error) {
 	return Raw(bytes.Clone(trimmed)), nil
 }
 
+// exact reports whether the keys are written as the service writes them:
+// encoding/json would take them in any case.
+func exact(keys map[string]json.RawMessage) bool {
+	for key := range keys {
+		switch key {
+		case "text", "image", "document", "toolUse", "toolResult", "json", "reasoningContent", "cachePoint":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// input is the arguments as an object. A model that calls a tool without
+// arguments may send nothing, null or an empty string.
+func (u *wireToolUse) input() (json.RawMessage, bool) {
+	switch trimmed := bytes.TrimSpace(u.Input); {
+	case len(trimmed) == 0, string(trimmed) == "null", string(trimmed) == `""`:
+		return json.RawMessage("{}"), true
+	case trimmed[0] == '{':
+		return u.Input, true
+	}
+	return nil, false
+}
+
 // The blocks as they are on the wire (API reference, ContentBlock).
 type (
+	wireBlock struct {
+		Text       *Text            `json:"text"`
+		Image      *wireMedia       `json:"image"`
+		Document   *wireMedia       `json:"document"`
+		ToolUse    *wireToolUse     `json:"toolUse"`
+		ToolResult *wireToolResult  `json:"toolResult"`
+		JSON       *json.RawMessage `json:"json"`
+		Reasoning  *wireReasoning   `json:"reasoningContent"`
+		CachePoint *wireCachePoint  `json:"cachePoint"`
+	}
 	wireMedia struct {
 		Format string     `json:"format"`
 		Name   string     `json:"name"`

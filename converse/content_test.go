@@ -4,8 +4,14 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
 func TestHistoryRoundTrip(t *testing.T) {
@@ -58,6 +64,12 @@ func TestUnknownContentIsKept(t *testing.T) {
 		`{"guardContent":{"text":{"text":"x"}}}`,
 		`{}`,
 		`{"text":null}`,
+		`{"text":"a","cachePoint":{"type":"default"}}`,
+		`{"Text":"a"}`,
+		`{"json":[1]}`,
+		`{"toolUse":{"toolUseId":"1","name":"n","input":[1]}}`,
+		`{"toolUse":{"toolUseId":"1","name":"n","type":"server_tool_use","input":{}}}`,
+		`{"reasoningContent":{"reasoningText":{"text":"t"},"redactedContent":"AA=="}}`,
 	} {
 		c, err := decodeContent(json.RawMessage(block))
 		require.NoError(t, err, block)
@@ -121,4 +133,36 @@ func FuzzMessageRoundTrip(f *testing.F) {
 		require.NoError(t, err)
 		assert.Equal(t, string(first), string(second))
 	})
+}
+
+// A model that calls a tool without arguments may send nothing at all.
+func TestToolUseWithoutInput(t *testing.T) {
+	for _, input := range []string{`null`, `""`, `{}`} {
+		var m Message
+		require.NoError(t, json.Unmarshal([]byte(`{"role":"assistant","content":[{"toolUse":{"toolUseId":"1","name":"n","input":`+input+`}}]}`), &m))
+		again, err := json.Marshal(m)
+		require.NoError(t, err)
+		assert.Contains(t, string(again), `"input":{}`)
+	}
+}
+
+func TestMockOutput(t *testing.T) {
+	raw, err := fromSDK(nil)
+	assert.ErrorIs(t, err, bedrockx.ErrEmpty)
+	assert.Nil(t, raw)
+	raw, err = fromSDK(&bedrockruntime.ConverseOutput{
+		StopReason:                    types.StopReasonEndTurn,
+		AdditionalModelResponseFields: document.NewLazyDocument(map[string]any{"stop_sequence": "x"}),
+		Output: &types.ConverseOutputMemberMessage{Value: types.Message{Role: types.ConversationRoleAssistant, Content: []types.ContentBlock{
+			&types.ContentBlockMemberCitationsContent{Value: types.CitationsContentBlock{Content: []types.CitationGeneratedContent{
+				&types.CitationGeneratedContentMemberText{Value: "the whole answer"}}}},
+			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("1"), Name: aws.String("n"), Input: document.NewLazyDocument(map[string]any{"a": 1})}},
+			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("1"), Name: aws.String("n"), Input: document.NewLazyDocument(map[string]any{"a": 1})}},
+			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("2"), Name: aws.String("n"), Type: types.ToolUseTypeServerToolUse}},
+			nil,
+		}}},
+	})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"output":{"message":{"role":"assistant","content":[{"text":"the whole answer"},{"toolUse":{"toolUseId":"1","name":"n","input":{"a":1}}}]}},
+		"stopReason":"end_turn","additionalModelResponseFields":{"stop_sequence":"x"}}`, string(raw))
 }

@@ -43,7 +43,8 @@ type ToolSpec struct {
 }
 
 // ToolChoice says whether the model must call a tool. The zero value leaves it
-// to the model.
+// to the model. The tool loop obeys it in its first round: a model that had to
+// call a tool in every round could never answer.
 type ToolChoice struct {
 	Any  bool   `json:"any,omitempty"`  // it must call one
 	Tool string `json:"tool,omitempty"` // it must call this one
@@ -79,16 +80,33 @@ func (r *Request) check() error {
 				if !utf8.ValidString(string(c)) {
 					return fmt.Errorf("messages[%d].content[%d] is a text that is no valid UTF-8", i, j)
 				}
-			case ToolUse, ToolResult:
+			case ToolUse:
 				hasTools = true
+			case ToolResult:
+				hasTools = true
+				for k, inner := range c.Content {
+					if text, ok := inner.(Text); ok && strings.TrimSpace(string(text)) == "" {
+						return fmt.Errorf("messages[%d].content[%d].content[%d] is a blank text", i, j, k)
+					}
+				}
 			}
 		}
 		if err := checkToolResults(r.Messages, i); err != nil {
 			return err
 		}
 	}
+	for i, c := range r.System {
+		if text, ok := c.(Text); ok && strings.TrimSpace(string(text)) == "" {
+			return fmt.Errorf("system[%d] is a blank text", i)
+		}
+	}
 	if r.MaxTokens < 0 {
 		return fmt.Errorf("max tokens is %d; it is at least 1", r.MaxTokens)
+	}
+	for name, v := range map[string]*float64{"temperature": r.Temperature, "top p": r.TopP} {
+		if v != nil && !(*v >= 0 && *v <= 1) {
+			return fmt.Errorf("%s is %v; it is from 0 to 1", name, *v)
+		}
 	}
 	if hasTools && len(r.Tools) == 0 {
 		return errors.New("messages hold tool blocks, but there are no tools; give the tools that the conversation began with")
@@ -108,6 +126,9 @@ func (r *Request) check() error {
 		if err := json.Unmarshal(t.InputSchema, &schema); err != nil || string(schema.Type) != `"object"` {
 			return fmt.Errorf("tools[%d] (%s): the input schema is not a JSON Schema of type object", i, t.Name)
 		}
+	}
+	if r.ToolChoice.Any && len(r.Tools) == 0 {
+		return errors.New("tool choice: a tool must be called, and there are no tools")
 	}
 	if r.ToolChoice.Tool != "" && !names[r.ToolChoice.Tool] {
 		return fmt.Errorf("tool choice: there is no tool %q", r.ToolChoice.Tool)

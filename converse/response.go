@@ -36,6 +36,9 @@ type Response struct {
 	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
 	// Trace is that of a guardrail or a prompt router.
 	Trace json.RawMessage `json:"trace,omitempty"`
+
+	op     bedrockx.Operation
+	unread string // the id of a tool use whose input could not be read
 }
 
 // Text is all text of the answer.
@@ -66,11 +69,8 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf("the response of %d bytes is not that of Converse: %w", len(raw), err)}
 	}
-	switch {
-	case w.Output.Message == nil:
+	if w.Output.Message == nil {
 		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
-	case w.StopReason.Malformed():
-		return malformed(w.StopReason)
 	}
 	call.Usage = bedrockkit.Usage{Unknown: true}
 	if w.Usage != nil {
@@ -78,7 +78,16 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 			return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: err}
 		}
 	}
-	call.StopReason, call.ServiceTier = w.StopReason, w.ServiceTier.Type
+	switch {
+	case w.StopReason == "":
+		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: errors.New("the response has no stop reason")}
+	case w.StopReason.Malformed():
+		return malformed(w.StopReason)
+	}
+	call.StopReason = w.StopReason
+	if w.ServiceTier.Type != "" {
+		call.ServiceTier = w.ServiceTier.Type
+	}
 	r.Message, r.AdditionalFields, r.Trace = *w.Output.Message, w.AdditionalModelResponseFields, w.Trace
 	return nil
 }
@@ -100,6 +109,7 @@ func rawResponse(resp *bedrockx.Response) ([]byte, error) {
 
 // settle takes over what the pipeline knows of the call.
 func (r *Response) settle(call *bedrockx.Call) {
+	r.op = call.Op
 	r.StopReason, r.Usage, r.Cost, r.CostErr = call.StopReason, call.Usage, call.Cost, call.CostErr
 	r.Model, r.CacheHit, r.Attempts, r.RequestID = call.Model, call.CacheHit, call.Attempts, call.RequestID
 	r.Latency, r.FirstOutput = call.Latency, call.FirstOutput
@@ -108,7 +118,7 @@ func (r *Response) settle(call *bedrockx.Call) {
 // fromStream is the response that a stream has put together.
 func fromStream(s *stream.Result) (*Response, error) {
 	r := &Response{
-		Message: Message{Role: RoleAssistant}, StopReason: s.StopReason, Usage: s.Usage,
+		op: bedrockx.OpConverseStream, Message: Message{Role: RoleAssistant}, StopReason: s.StopReason, Usage: s.Usage,
 		Cost: s.Cost, CostErr: s.CostErr, Model: s.Model, CacheHit: s.CacheHit, Attempts: s.Attempts,
 		RequestID: s.RequestID, Latency: s.Latency, FirstOutput: s.FirstOutput, AdditionalFields: s.AdditionalFields,
 	}
@@ -125,6 +135,9 @@ func fromStream(s *stream.Result) (*Response, error) {
 		c, err := fromBlock(b)
 		if err != nil {
 			return r, err
+		}
+		if b.Kind == stream.BlockToolUse && c == nil {
+			r.unread = b.ToolUseID
 		}
 		if c != nil {
 			r.Message.Content = append(r.Message.Content, c)

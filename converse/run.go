@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/mangaassist/bedrockkit"
@@ -21,12 +22,18 @@ var (
 	// ErrDuplicateToolUse is the error of an answer with two tool uses of one
 	// id: which result belongs to which could not be told.
 	ErrDuplicateToolUse = errors.New("the answer has two tool uses of one id")
+	// ErrNoToolUse is the error of an answer that stopped for a tool and names
+	// none that could be read.
+	ErrNoToolUse = errors.New("the model stopped for a tool, and its answer has no tool use")
 )
 
 // RunResult is what a loop has come to.
 type RunResult struct {
 	// Messages is the whole conversation: the request's messages, every
-	// answer and every tool result. It can be sent again with a new message.
+	// answer and every tool result. It can be sent again with a new message,
+	// so what could not is left out: blank texts, and tool uses that no tool
+	// has run for. Where the last answer was empty, it ends with a message of
+	// the user. Rounds hold the answers as they came.
 	Messages []Message `json:"messages"`
 
 	// Rounds are the answers in their order; the last one is the model's
@@ -76,7 +83,8 @@ type RunEvent struct {
 // results, until the model has answered.
 //
 // The result is never nil: beside an error it holds the conversation so far.
-// The error is a [*bedrockx.Error], [ErrMaxRounds] or [ErrDuplicateToolUse].
+// The error is a [*bedrockx.Error], [ErrMaxRounds], [ErrDuplicateToolUse] or
+// [ErrNoToolUse].
 func (c *Client) Run(ctx context.Context, req Request, optFns ...func(*Options)) (*RunResult, error) {
 	o := c.with(optFns)
 	return c.loop(ctx, req, o, func(ctx context.Context, _ int, req Request) (*Response, error) {
@@ -117,7 +125,12 @@ func (c *Client) RunStream(ctx context.Context, req Request, optFns ...func(*Opt
 					}
 				}
 			}
-			return fromStream(s.Result())
+			resp, err := fromStream(s.Result())
+			if err == nil && resp.unread != "" && resp.StopReason == bedrockkit.StopToolUse {
+				err = &bedrockx.Error{Op: bedrockx.OpConverseStream, Model: resp.Model, Kind: bedrockx.KindModelError, Attempts: resp.Attempts,
+					RequestID: resp.RequestID, Err: fmt.Errorf("the input of the tool use %q is no JSON object", resp.unread)}
+			}
+			return resp, err
 		}, emit)
 		if left {
 			return
@@ -151,36 +164,42 @@ func (c *Client) loop(ctx context.Context, req Request, o Options, turn func(con
 		resp, err := turn(ctx, round, req)
 		if resp != nil {
 			result.add(resp)
+		} else if err != nil {
+			result.lost(err)
 		}
 		if err != nil {
 			return result, err
 		}
-		if len(resp.Message.Content) > 0 {
-			result.Messages = append(result.Messages, resp.Message)
-		}
 		uses := resp.Message.ToolUses()
+		// Tools run only when the model stopped for them: after max_tokens
+		// their input may be cut, after anything else it wants no result.
+		calls := resp.StopReason == bedrockkit.StopToolUse
+		again := calls && round < max(1, o.MaxRounds)
+		result.keep(resp.Message, again)
 		if err := checkUses(uses); err != nil {
 			return result, err
 		}
 		if !emit(RunEvent{Round: round, Response: resp}) {
 			return result, errLeft
 		}
-		// Tools run only when the model stopped for them: after max_tokens
-		// their input may be cut, after anything else it wants no result.
-		if resp.StopReason != bedrockkit.StopToolUse || len(uses) == 0 {
+		switch {
+		case !calls:
 			return result, nil
-		}
-		if round == o.MaxRounds {
+		case len(uses) == 0:
+			return result, ErrNoToolUse
+		case !again:
 			return result, fmt.Errorf("%w: %d of %d", ErrMaxRounds, round, o.MaxRounds)
 		}
+		// The model was made to call a tool; made to again, it could never answer.
+		req.ToolChoice = ToolChoice{}
 		for _, use := range uses {
 			if !emit(RunEvent{Round: round, ToolUse: &use}) {
 				return result, errLeft
 			}
 		}
 		results, errs := runTools(ctx, uses, o)
-		if err := ctx.Err(); err != nil {
-			return result, &bedrockx.Error{Op: bedrockx.OpConverse, Model: resp.Model, Kind: bedrockx.KindCanceled, Err: context.Cause(ctx)}
+		if ctx.Err() != nil {
+			return result, bedrockx.Canceled(ctx, resp.op, resp.Model)
 		}
 		answer := Message{Role: RoleUser}
 		for i, r := range results {
@@ -206,6 +225,39 @@ func (r *RunResult) add(resp *Response) {
 	}
 }
 
+// lost notes a round that brought nothing: what it took, nobody knows, unless
+// nothing was sent.
+func (r *RunResult) lost(err error) {
+	var e *bedrockx.Error
+	if errors.As(err, &e) && e.Attempts == 0 {
+		return
+	}
+	r.Usage.Unknown = true
+	r.Cost, r.CostErr = nil, err
+}
+
+// keep adds an answer to the conversation, as far as it can be sent again: not
+// what is blank, and no tool uses that will have no results.
+func (r *RunResult) keep(m Message, uses bool) {
+	kept := Message{Role: m.Role}
+	for _, c := range m.Content {
+		switch c := c.(type) {
+		case Text:
+			if strings.TrimSpace(string(c)) == "" {
+				continue
+			}
+		case ToolUse:
+			if !uses {
+				continue
+			}
+		}
+		kept.Content = append(kept.Content, c)
+	}
+	if len(kept.Content) > 0 {
+		r.Messages = append(r.Messages, kept)
+	}
+}
+
 func checkUses(uses []ToolUse) error {
 	seen := make(map[string]bool, len(uses))
 	for _, use := range uses {
@@ -226,6 +278,9 @@ func runTools(ctx context.Context, uses []ToolUse, o Options) ([]ToolResult, []e
 	var wg sync.WaitGroup
 	for i, use := range uses {
 		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break // nobody wants the results
+		}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			k := slices.IndexFunc(o.Tools, func(f Function) bool { return f.Spec.Name == use.Name })

@@ -187,7 +187,8 @@ func TestLoopBoundsItsRounds(t *testing.T) {
 		result, err := run(t, streamed, chat, ask("again and again"))
 		assert.ErrorIs(t, err, converse.ErrMaxRounds)
 		assert.Len(t, result.Rounds, 2)
-		assert.Len(t, result.Messages, 4, "the conversation so far")
+		assert.Len(t, result.Messages, 3, "the conversation so far, without the call that nobody answers")
+		assert.Len(t, result.Last().Message.ToolUses(), 1)
 		assert.EqualValues(t, 1, runs.Load())
 		assert.NotNil(t, result.Cost)
 	})
@@ -295,4 +296,129 @@ func TestBadRequestsAreRefusedBeforeTheyCost(t *testing.T) {
 			assert.Empty(t, srv.Requests())
 		})
 	}
+}
+
+// A call that can not be read is an error, and not an answer without a call.
+func TestLoopToolInputThatCanNotBeRead(t *testing.T) {
+	chat, srv, runs := newChat(t)
+	srv.Reply(bedrocktest.ToolUse("check_stock", json.RawMessage(`{"title":"x"}`)).Chunks(`{"title":`, `"x"`).
+		ToolUse("check_stock", map[string]any{"title": "y"}))
+	result, err := run(t, true, chat, ask("q"))
+	assert.ErrorIs(t, err, bedrockx.ErrModelError)
+	assert.ErrorContains(t, err, "no JSON object")
+	assert.Zero(t, runs.Load(), "neither of the two")
+	assert.Len(t, result.Rounds, 1)
+}
+
+func TestLoopStopsForAToolThatIsNotThere(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	srv.Reply(bedrocktest.Text("I will.").Stop(bedrockkit.StopToolUse))
+	_, err := run(t, false, chat, ask("q"))
+	assert.ErrorIs(t, err, converse.ErrNoToolUse)
+}
+
+// Models write blank text before a tool use; the service refuses it in a history.
+func TestLoopLeavesBlankTextOut(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.Text("\n\n").ToolUse("check_stock", map[string]any{"title": "x"}), bedrocktest.Text("ok"))
+		result, err := run(t, streamed, chat, ask("q"))
+		require.NoError(t, err)
+		assert.Len(t, result.Messages[1].Content, 1)
+		assert.Len(t, result.Rounds[0].Message.Content, 2, "as it came")
+	})
+}
+
+// A model that must call a tool in every round could never answer.
+func TestLoopObeysToolChoiceOnce(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	for range 2 {
+		srv.Control(bedrocktest.OpConverse, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
+			if strings.Contains(string(r.Body), `"toolChoice"`) {
+				return bedrocktest.ToolUse("check_stock", map[string]any{"title": "x"})
+			}
+			return bedrocktest.Text("three")
+		})
+	}
+	req := ask("q")
+	req.ToolChoice = converse.ToolChoice{Any: true}
+	result, err := chat.Run(t.Context(), req)
+	require.NoError(t, err)
+	assert.Equal(t, "three", result.Text())
+}
+
+func TestLoopStartsNoToolsAfterItsEnd(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	runs := 0
+	pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
+		runs++
+		cancel()
+		return "paid", nil
+	})
+	chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) {
+		o.Model, o.Tools, o.ToolConcurrency = model, []converse.Function{pay}, 1
+	})
+	reply := bedrocktest.NewReply()
+	for range 6 {
+		reply.ToolUse("pay", map[string]any{})
+	}
+	srv.Reply(reply)
+	_, err := chat.Run(ctx, ask("pay six times"))
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 1, runs)
+}
+
+func TestLoopWithoutRounds(t *testing.T) {
+	chat, srv, runs := newChat(t, func(o *converse.Options) { o.MaxRounds = -1 })
+	srv.Reply(bedrocktest.ToolUse("check_stock", map[string]any{"title": "x"}))
+	_, err := run(t, false, chat, ask("q"))
+	assert.ErrorIs(t, err, converse.ErrMaxRounds)
+	assert.Zero(t, runs.Load())
+}
+
+// What a request took that brought nothing, nobody knows: it is not nothing.
+func TestLoopThatFailsAtOnceHasNoCost(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t, func(o *converse.Options) {
+			o.Call = []func(*bedrockx.Options){func(o *bedrockx.Options) { o.MaxAttempts = 1 }}
+		})
+		srv.Reply(bedrocktest.Exception("ModelTimeoutException"))
+		result, err := run(t, streamed, chat, ask("q"))
+		require.ErrorIs(t, err, bedrockx.ErrTimeout)
+		assert.Nil(t, result.Cost)
+		assert.True(t, result.Usage.Unknown)
+
+		result, err = run(t, streamed, chat, ask(" "))
+		require.ErrorIs(t, err, bedrockx.ErrValidation)
+		assert.Equal(t, "0", result.Cost.String(), "nothing was sent")
+	})
+}
+
+// The conversation can go on after an answer that was cut in a tool use.
+func TestConversationGoesOnAfterACut(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.Text("I will").ToolUse("check_stock", map[string]any{"title": "x"}).Stop(bedrockkit.StopMaxTokens), bedrocktest.Text("ok"))
+		result, err := run(t, streamed, chat, ask("q"))
+		require.NoError(t, err)
+		result, err = run(t, streamed, chat, converse.Request{Messages: append(result.Messages, converse.User("go on"))})
+		require.NoError(t, err)
+		assert.Equal(t, "ok", result.Text())
+	})
+}
+
+// A stream is priced by the tier that served it, like an answer.
+func TestStreamsArePricedByTheirTier(t *testing.T) {
+	var costs []string
+	for _, streamed := range []bool{false, true} {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.Text("x").Tier(bedrockkit.TierPriority).Usage(bedrockkit.Usage{InputTokens: 1e6, OutputTokens: 1e6}))
+		req := ask("q")
+		req.Model, req.ServiceTier = "us.amazon.nova-pro-v1:0", bedrockkit.TierPriority
+		result, err := run(t, streamed, chat, req)
+		require.NoError(t, err)
+		costs = append(costs, result.Cost.String())
+	}
+	assert.Equal(t, []string{"7", "7"}, costs)
 }

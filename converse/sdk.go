@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -169,13 +170,13 @@ func sdkDocumentBlock(c Document) types.DocumentBlock {
 
 // fromSDK is the SDK's output as the body that it stands for.
 func fromSDK(sdk any) ([]byte, error) {
+	empty := &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
+	if sdk == nil {
+		return nil, empty // a mock that returned neither an output nor an error
+	}
 	out, ok := sdk.(*bedrockruntime.ConverseOutput)
 	if !ok {
 		return nil, fmt.Errorf("the API returned a %T for Converse", sdk)
-	}
-	empty := &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
-	if out == nil {
-		return nil, empty
 	}
 	member, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
@@ -213,6 +214,13 @@ func fromSDK(sdk any) ([]byte, error) {
 		usage["cacheDetails"] = details
 		body["usage"] = usage
 	}
+	if fields := out.AdditionalModelResponseFields; fields != nil {
+		raw, err := fields.MarshalSmithyDocument()
+		if err != nil {
+			return nil, fmt.Errorf("additional fields: %w", err)
+		}
+		body["additionalModelResponseFields"] = json.RawMessage(raw)
+	}
 	if out.ServiceTier != nil {
 		body["serviceTier"] = map[string]any{"type": bedrockkit.ServiceTier(out.ServiceTier.Type)}
 	}
@@ -226,6 +234,9 @@ func fromSDKBlock(block types.ContentBlock) (Content, error) {
 	case *types.ContentBlockMemberText:
 		return Text(b.Value), nil
 	case *types.ContentBlockMemberToolUse:
+		if b.Value.Type == types.ToolUseTypeServerToolUse {
+			return nil, nil // the service runs it by itself
+		}
 		input := []byte("{}")
 		if b.Value.Input != nil {
 			var err error
@@ -245,6 +256,16 @@ func fromSDKBlock(block types.ContentBlock) (Content, error) {
 		if source, ok := b.Value.Source.(*types.ImageSourceMemberBytes); ok {
 			return Image{Format: string(b.Value.Format), Bytes: source.Value}, nil
 		}
+	case *types.ContentBlockMemberCitationsContent:
+		var text strings.Builder
+		for _, c := range b.Value.Content {
+			if c, ok := c.(*types.CitationGeneratedContentMemberText); ok {
+				text.WriteString(c.Value)
+			}
+		}
+		return Text(text.String()), nil
+	case nil, *types.UnknownUnionMember:
+		return nil, nil
 	}
-	return nil, nil
+	return nil, fmt.Errorf("a %T can not be taken from a mock", block)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -105,7 +106,7 @@ func toolContent(out any) (Contents, error) {
 	case nil:
 		return Contents{Text("done")}, nil
 	case string:
-		if out == "" {
+		if strings.TrimSpace(out) == "" {
 			out = "done"
 		}
 		return Contents{Text(out)}, nil
@@ -162,8 +163,7 @@ func (f Function) run(ctx context.Context, use ToolUse, o Options) (result ToolR
 		err = context.Cause(ctx)
 		told = err
 	case err == nil:
-		if size := contentsSize(content); size > o.MaxToolResult {
-			err = fmt.Errorf("the result has about %d bytes, %d are allowed; ask for less", size, o.MaxToolResult)
+		if err = checkResult(content, o.MaxToolResult); err != nil {
 			told = err
 		}
 	}
@@ -191,12 +191,37 @@ func errorText(err error) string {
 	const bound = 4 << 10
 	text := err.Error()
 	if len(text) > bound {
-		text = text[:bound] + "…"
+		text = strings.ToValidUTF8(text[:bound], "") + "…"
 	}
-	if text == "" {
-		return "the tool failed"
+	if strings.TrimSpace(text) == "" {
+		return errTool.Error()
 	}
 	return text
+}
+
+// checkResult finds what the service would refuse in a result.
+func checkResult(contents Contents, bound int) error {
+	if size := contentsSize(contents); size > bound {
+		return fmt.Errorf("the result has about %d bytes, %d are allowed; ask for less", size, bound)
+	}
+	if len(contents) == 0 {
+		return errTool
+	}
+	for _, c := range contents {
+		switch c := c.(type) {
+		case Text:
+			if strings.TrimSpace(string(c)) == "" {
+				return errTool
+			}
+		case JSON, Image, Document, Raw:
+		default:
+			return fmt.Errorf("a tool's result can not hold a %T", c)
+		}
+		if _, err := c.appendJSON(nil); err != nil {
+			return fmt.Errorf("the result can not be sent: %w", err)
+		}
+	}
+	return nil
 }
 
 func contentsSize(contents Contents) int {

@@ -51,6 +51,7 @@ func TestToolResults(t *testing.T) {
 		{"a number", 3, Text("3")},
 		{"nothing", nil, Text("done")},
 		{"an empty text", "", Text("done")},
+		{"a blank text", " \n", Text("done")},
 		{"content", Contents{Text("as it is")}, Text("as it is")},
 	}
 	for _, tt := range tests {
@@ -77,6 +78,11 @@ func TestToolErrors(t *testing.T) {
 		{"a panic", `{"title":"a"}`, func(context.Context, lookup) (any, error) { panic(secret) }, "the tool failed"},
 		{"a result that is no JSON", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return func() {}, nil }, "can not be written as JSON"},
 		{"a result that is too large", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return strings.Repeat("x", 1<<20), nil }, "ask for less"},
+		{"a result of nothing", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{}, nil }, "the tool failed"},
+		{"a nil in the result", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{nil}, nil }, "can not hold"},
+		{"a list as JSON", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{JSON("[1]")}, nil }, "no JSON object"},
+		{"a tool use in the result", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{ToolUse{}}, nil }, "can not hold"},
+		{"blank content", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{Text(" ")}, nil }, "the tool failed"},
 		{"an argument missing", `{}`, nil, "title"},
 		{"an argument of another type", `{"title":1}`, nil, "JSON Schema"},
 		{"an argument too many", `{"title":"a","color":"red"}`, nil, "color"},

@@ -36,11 +36,15 @@ func (converseDecoder) decode(s *Stream, eventType, payload []byte) error {
 		}
 		ev := Event{Type: BlockStart, Index: v.ContentBlockIndex}
 		if raw, ok := v.Start["toolUse"]; ok {
-			var tool struct{ ToolUseID, Name string }
+			var tool struct{ ToolUseID, Name, Type string }
 			if err := read(raw, &tool); err != nil {
 				return err
 			}
-			ev.ToolUseID, ev.ToolName = tool.ToolUseID, tool.Name
+			if tool.Type == "" || tool.Type == "tool_use" {
+				ev.ToolUseID, ev.ToolName = tool.ToolUseID, tool.Name
+			} else {
+				ev.Raw = clone(payload) // one that the service runs by itself
+			}
 		} else if len(v.Start) > 0 {
 			ev.Raw = clone(payload)
 		}
@@ -53,13 +57,16 @@ func (converseDecoder) decode(s *Stream, eventType, payload []byte) error {
 		if err := read(payload, &v); err != nil {
 			return err
 		}
+		if v.StopReason == "" {
+			return fmt.Errorf("%w: a message stop without a reason", errFrame)
+		}
 		return s.add(Event{Type: MessageStop, StopReason: v.StopReason, Raw: v.AdditionalModelResponseFields})
 	case "metadata":
-		usage, err := readConverseUsage(payload)
+		usage, tier, err := readConverseMetadata(payload)
 		if err != nil {
 			return err
 		}
-		return s.add(Event{Type: Metadata, Usage: usage, Raw: clone(payload)})
+		return s.add(Event{Type: Metadata, Usage: usage, ServiceTier: tier, Raw: clone(payload)})
 	}
 	if !json.Valid(payload) {
 		return fmt.Errorf("%w: the event %q", errFrame, eventType)
@@ -166,19 +173,22 @@ func decodeConverseDelta(s *Stream, payload []byte) error {
 	return s.add(ev)
 }
 
-func readConverseUsage(payload []byte) (*bedrockkit.Usage, error) {
-	var v struct{ Usage json.RawMessage }
+func readConverseMetadata(payload []byte) (*bedrockkit.Usage, bedrockkit.ServiceTier, error) {
+	var v struct {
+		Usage       json.RawMessage
+		ServiceTier struct{ Type bedrockkit.ServiceTier }
+	}
 	if err := read(payload, &v); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if v.Usage == nil {
-		return nil, nil
+		return nil, v.ServiceTier.Type, nil
 	}
 	usage, err := bedrockkit.ParseConverseUsage(v.Usage)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errFrame, err)
+		return nil, "", fmt.Errorf("%w: %w", errFrame, err)
 	}
-	return &usage, nil
+	return &usage, v.ServiceTier.Type, nil
 }
 
 // read unmarshals a payload. encoding/json's error is told without the text

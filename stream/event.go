@@ -22,7 +22,7 @@ const (
 	Citation                          // a source of the text: Index, Raw
 	BlockStop                         // a block is complete: Index
 	MessageStop                       // the message is complete: StopReason
-	Metadata                          // what it took: Usage, Raw
+	Metadata                          // what it took: Usage, ServiceTier, Raw
 	Unknown                           // what this version does not know: Index, Name, Raw
 )
 
@@ -39,19 +39,22 @@ func (t EventType) String() string {
 	return fmt.Sprintf("EventType(%d)", uint8(t))
 }
 
-// output reports whether the event is the first of an answer that a reader
-// could have acted on: a retry must not come after it.
-func (t EventType) output() bool { return t != MessageStart }
+// output reports whether a reader could have acted on the event: a retry must
+// not come after it. The start of a message or of a block says nothing yet.
+func (t EventType) output() bool {
+	return t != MessageStart && t != BlockStart && t != Unknown
+}
 
 // Event is one event of a stream. It is a value and stays valid.
 type Event struct {
-	Type       EventType             `json:"-"`
-	Index      int                   `json:"index,omitempty"` // of the content block
-	Text       string                `json:"text,omitempty"`
-	ToolUseID  string                `json:"tool_use_id,omitempty"`
-	ToolName   string                `json:"tool_name,omitempty"`
-	Name       string                `json:"name,omitempty"` // the service's name of an unknown event
-	StopReason bedrockkit.StopReason `json:"stop_reason,omitempty"`
-	Usage      *bedrockkit.Usage     `json:"usage,omitempty"`
-	Raw        json.RawMessage       `json:"raw,omitempty"` // the service's JSON
+	Type        EventType              `json:"-"`
+	Index       int                    `json:"index,omitempty"` // of the content block
+	Text        string                 `json:"text,omitempty"`
+	ToolUseID   string                 `json:"tool_use_id,omitempty"`
+	ToolName    string                 `json:"tool_name,omitempty"`
+	Name        string                 `json:"name,omitempty"` // the service's name of an unknown event
+	StopReason  bedrockkit.StopReason  `json:"stop_reason,omitempty"`
+	Usage       *bedrockkit.Usage      `json:"usage,omitempty"`
+	ServiceTier bedrockkit.ServiceTier `json:"service_tier,omitempty"` // that served it
+	Raw         json.RawMessage        `json:"raw,omitempty"`          // the service's JSON
 }

@@ -142,7 +142,8 @@ func kindOf(t EventType) BlockKind {
 }
 
 // open returns the block that a piece belongs to and refuses a piece that the
-// block can not hold.
+// block can not hold. What comes of a block that the service runs by itself is
+// kept with it.
 func (a *accumulator) open(t EventType, index int) (*block, error) {
 	b, err := a.block(index)
 	if err != nil {
@@ -154,7 +155,7 @@ func (a *accumulator) open(t EventType, index int) (*block, error) {
 		return nil, fmt.Errorf("%w: a piece of block %d after its end", errFrame, index)
 	case b.Kind == "":
 		b.Kind = kind
-	case b.Kind != kind:
+	case b.Kind != kind && b.Kind != BlockUnknown:
 		return nil, fmt.Errorf("%w: a %s in block %d, which is a %s", errFrame, t, index, b.Kind)
 	}
 	return b, nil
@@ -210,6 +211,9 @@ func (a *accumulator) add(ev *Event) error {
 		case Signature:
 			b.Signature += ev.Text
 		case Redacted:
+			if b.Redacted != nil {
+				return fmt.Errorf("%w: block %d has two redacted contents", errFrame, ev.Index)
+			}
 			b.Redacted = ev.Raw
 		case Citation:
 			b.Citations = append(b.Citations, ev.Raw)
@@ -229,7 +233,7 @@ func (a *accumulator) add(ev *Event) error {
 		a.stopped = true
 		a.additional = ev.Raw
 	case Metadata:
-		a.metered = ev.Usage != nil && !ev.Usage.Unknown
+		a.metered = a.metered || ev.Usage != nil && !ev.Usage.Unknown
 		a.metadata = ev.Raw
 	case Unknown:
 		if ev.Index < 0 {

@@ -47,10 +47,12 @@ type Stream struct {
 	dec    decoder
 
 	cancel  context.CancelFunc // ends whatever the stream waits for
+	stop    func() bool        // of the context's AfterFunc; nil for a replay
 	claimed atomic.Bool        // an iterator reads, or has read
 	closed  atomic.Bool
 
 	mu      sync.Mutex // held while an event is read
+	kept    int64      // bytes of payloads that were read
 	pending []Event    // decoded; those from head on have not been given out
 	head    int
 	acc     accumulator
@@ -94,6 +96,10 @@ func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.Inv
 	if in == nil {
 		in = &bedrockruntime.InvokeModelWithResponseStreamInput{}
 	}
+	if dec.new == nil {
+		return nil, &bedrockx.Error{Op: bedrockx.OpInvokeModelStream, Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
+			Kind: bedrockx.KindValidation, Err: errors.New("InvokeModel needs a Decoder, such as stream.Anthropic")}
+	}
 	s := &Stream{
 		newDec: dec.new,
 		call: &bedrockx.Call{
@@ -123,6 +129,18 @@ func (s *Stream) begun(ctx context.Context, c *bedrockx.Client, optFns []func(*b
 		s.cancel()
 		return nil, err
 	}
+	if s.body == nil {
+		err := s.call.Fail(ctx, &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("a middleware has answered a stream without calling its Decode")})
+		s.cancel()
+		s.call.End(err)
+		return nil, err
+	}
+	// A stream that nobody reads ends with its context too.
+	s.stop = context.AfterFunc(ctx, func() {
+		if !s.claimed.Load() {
+			s.end(context.Cause(ctx))
+		}
+	})
 	return s, nil
 }
 
@@ -132,9 +150,6 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 		return &bedrockx.Error{Kind: bedrockx.KindValidation, Err: fmt.Errorf(
 			"the API returned a %T without the response's body; streams need the SDK's own client: test with package bedrocktest, not with a mock", resp.SDK)}
 	}
-	if s.newDec == nil {
-		return &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("InvokeModel needs a Decoder, such as stream.Anthropic")}
-	}
 	s.ctx, s.body = ctx, resp.Body
 	s.frames = eventstream.NewReader(resp.Body, s.call.Options.MaxFrameBytes)
 	s.dec = s.newDec()
@@ -142,21 +157,24 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 	if s.continued == 0 {
 		s.acc = accumulator{}
 	}
-	s.call.Usage, s.call.StopReason = bedrockkit.Usage{}, ""
-	for {
+	for held := 0; ; {
 		switch err := s.read(); {
 		case err == io.EOF:
 			return nil // a whole answer without output; the reader meets the end
 		case err != nil:
 			return err
 		}
-		for _, ev := range s.pending {
-			if ev.Type.output() {
+		for ; held < len(s.pending); held++ {
+			if s.pending[held].Type.output() || held == maxHeld {
 				return nil
 			}
 		}
 	}
 }
+
+// maxHeld bounds the events that are held back while the first output has not
+// come.
+const maxHeld = 1000
 
 // Events yields the events of the stream. An error comes once and last; it is
 // a [*bedrockx.Error], or [ErrClosed] or [ErrUsed]. Leaving the loop closes the
@@ -202,6 +220,14 @@ func (s *Stream) Text() iter.Seq2[string, error] {
 
 // next returns the next event, io.EOF after the last one of a whole answer.
 func (s *Stream) next() (Event, error) {
+	ev, err := s.locked()
+	if err != nil {
+		s.settle()
+	}
+	return ev, err
+}
+
+func (s *Stream) locked() (Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.head == len(s.pending) {
@@ -209,11 +235,11 @@ func (s *Stream) next() (Event, error) {
 		if s.done {
 			return Event{}, s.err
 		}
-		if err := s.read(); err != nil && err != io.EOF {
-			if err = s.resume(err); err != nil {
-				return Event{}, s.finish(err)
-			}
-		} else if err == io.EOF {
+		err := s.read()
+		if err != nil && err != io.EOF {
+			err = s.resume(err)
+		}
+		if err != nil {
 			return Event{}, s.finish(err)
 		}
 	}
@@ -232,6 +258,9 @@ func (s *Stream) read() error {
 	}
 	f, err := s.frames.Next()
 	if err == nil {
+		if s.kept += int64(len(f.Payload)); s.call.Options.MaxResponseBytes >= 0 && s.kept > s.call.Options.MaxResponseBytes {
+			return &bedrockx.Error{Kind: bedrockx.KindTooLarge, Err: fmt.Errorf("the stream has more than %d bytes", s.call.Options.MaxResponseBytes)}
+		}
 		err = s.frame(f)
 	}
 	switch {
@@ -301,13 +330,17 @@ func (s *Stream) add(ev Event) error {
 		if ev.Usage != nil {
 			s.call.Usage = *ev.Usage
 		}
+		if ev.ServiceTier != "" {
+			s.call.ServiceTier = ev.ServiceTier
+		}
 	}
 	s.pending = append(s.pending, ev)
 	return nil
 }
 
-// finish ends the stream with err, io.EOF for a whole answer. It returns the
-// error that every later call gets.
+// finish notes that the stream has ended with err, io.EOF for a whole answer.
+// It returns the error that every later call gets. The lock is held; whoever
+// holds it calls s.settle when he has let it go.
 func (s *Stream) finish(err error) error {
 	if s.done {
 		return s.err
@@ -322,11 +355,28 @@ func (s *Stream) finish(err error) error {
 	}
 	s.body.Close()
 	s.cancel()
+	if s.stop != nil {
+		s.stop()
+	}
+	return s.err
+}
+
+// settle ends the call of a stream that has ended. It is called without the
+// lock, as what runs at a call's end may ask for the stream's result.
+func (s *Stream) settle() {
+	err := s.err
 	if err == io.EOF {
 		err = nil
 	}
 	s.call.End(err)
-	return s.err
+}
+
+// end ends the stream, if it has not ended.
+func (s *Stream) end(err error) {
+	s.mu.Lock()
+	s.finish(err)
+	s.mu.Unlock()
+	s.settle()
 }
 
 // Close leaves the stream: the model's answer is cut off and the connection is
@@ -335,9 +385,7 @@ func (s *Stream) finish(err error) error {
 func (s *Stream) Close() error {
 	s.closed.Store(true)
 	s.cancel()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finish(ErrClosed)
+	s.end(ErrClosed)
 	return nil
 }
 
@@ -357,7 +405,7 @@ func (s *Stream) Result() *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.acc.result()
-	r.Complete = s.done && s.err == io.EOF
+	r.Complete = s.done && s.err == io.EOF || s.acc.stopped && s.acc.metered && !s.call.StopReason.Malformed()
 	r.StopReason = s.call.StopReason
 	r.Usage = s.call.Usage
 	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered

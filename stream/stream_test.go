@@ -720,3 +720,103 @@ type mock struct{ bedrockx.RuntimeAPI }
 func (mock) ConverseStream(context.Context, *bedrockruntime.ConverseStreamInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseStreamOutput, error) {
 	return &bedrockruntime.ConverseStreamOutput{}, nil
 }
+
+// A stream that is dropped ends with its context, and so does what hangs on it.
+func TestDroppedStreamEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		srv.Reply(bedrocktest.Text("slow stream").ChunkSize(1).StallAfter(3))
+		var ended error
+		why := errors.New("the user left")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := converse(ctx, bedrockx.New(srv.Client()), func(o *bedrockx.Options) {
+			o.Middleware = []bedrockx.Middleware{func(next bedrockx.Handler) bedrockx.Handler {
+				return func(ctx context.Context, call *bedrockx.Call) error {
+					call.OnEnd(func(err error) { ended = err })
+					return next(ctx, call)
+				}
+			}}
+		})
+		require.NoError(t, err)
+		cancel(why)
+		synctest.Wait()
+		assert.ErrorIs(t, ended, why)
+	})
+}
+
+// What runs at the end may ask for the result: to log it, or to keep it.
+func TestOnEndMayAskForTheResult(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	srv.Reply(bedrocktest.Text("one"))
+	var s *stream.Stream
+	text := ""
+	s, err := converse(t.Context(), bedrockx.New(srv.Client()), func(o *bedrockx.Options) {
+		o.Middleware = []bedrockx.Middleware{func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				call.OnEnd(func(error) { text = s.Result().Text() })
+				return next(ctx, call)
+			}
+		}}
+	})
+	require.NoError(t, err)
+	_, _, err = read(s)
+	require.NoError(t, err)
+	assert.Equal(t, "one", text)
+}
+
+func TestStreamThatAMiddlewareAnswers(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	_, err := converse(t.Context(), bedrockx.New(srv.Client()), func(o *bedrockx.Options) {
+		o.Middleware = []bedrockx.Middleware{func(bedrockx.Handler) bedrockx.Handler {
+			return func(context.Context, *bedrockx.Call) error { return nil }
+		}}
+	})
+	assert.ErrorContains(t, err, "without calling its Decode")
+}
+
+func TestStreamIsBounded(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	reply := bedrocktest.Text("x")
+	for range 100 {
+		reply.InsertAfter(1, "contentBlockDelta", `{"contentBlockIndex":1,"delta":{"new":"`+strings.Repeat("y", 1000)+`"}}`)
+	}
+	srv.Reply(reply)
+	s, err := converse(t.Context(), bedrockx.New(srv.Client()), func(o *bedrockx.Options) { o.MaxResponseBytes = 50_000 })
+	if err == nil {
+		_, _, err = read(s)
+	}
+	assert.ErrorIs(t, err, bedrockx.ErrTooLarge)
+}
+
+func TestInvokeModelWithoutDecoder(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	_, err := stream.InvokeModel(t.Context(), bedrockx.New(srv.Client()), &bedrockruntime.InvokeModelWithResponseStreamInput{ModelId: aws.String(model)}, stream.Decoder{})
+	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.Empty(t, srv.Requests())
+}
+
+// The start of a block has told the reader nothing yet.
+func TestRetriedAfterTheStartOfABlock(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	srv.Reply(bedrocktest.Text("x").ExceptionAfter(2, "ThrottlingException", "slow down"), bedrocktest.Text("second"))
+	s, err := invoke(t.Context(), bedrockx.New(srv.Client()), quick)
+	require.NoError(t, err)
+	text, _, err := read(s)
+	require.NoError(t, err)
+	assert.Equal(t, "second", text)
+}
+
+// What the service runs by itself is no call for us.
+func TestServerToolIsUnknown(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	srv.Reply(bedrocktest.Text("hi").
+		InsertAfter(1, "contentBlockStart", `{"contentBlockIndex":7,"start":{"toolUse":{"toolUseId":"s1","name":"nova_grounding","type":"server_tool_use"}}}`).
+		InsertAfter(2, "contentBlockDelta", `{"contentBlockIndex":7,"delta":{"toolUse":{"input":"{}"}}}`).
+		InsertAfter(3, "contentBlockStop", `{"contentBlockIndex":7}`))
+	s, err := converse(t.Context(), bedrockx.New(srv.Client()))
+	require.NoError(t, err)
+	_, _, err = read(s)
+	require.NoError(t, err)
+	assert.Equal(t, stream.BlockUnknown, s.Result().Blocks[0].Kind)
+	assert.Empty(t, s.Result().Blocks[0].ToolUseID)
+}

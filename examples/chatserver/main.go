@@ -79,9 +79,10 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	return s, nil
 }
 
-// loopback reports whether an address can be reached from this machine alone.
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
+// loopback reports whether a host and port can be reached from this machine
+// alone.
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return false
 	}
@@ -109,10 +110,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fmt.Fprintf(stdout, "http://%s/\n", listener.Addr())
 	fmt.Fprintf(stdout, "MangaAssist is listening. Open the address in a browser; Ctrl-C stops it.\n%s\n", srv.info.Notice)
 
-	// Answers end with their connections, so those are told first. There is
-	// no write timeout: a live answer may take as long as it takes.
+	// There is no write timeout: a live answer may take as long as it takes.
 	base, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
+	closing, close := context.WithCancel(context.Background())
+	defer close()
+	srv.closing = closing
 	web := &http.Server{
 		Handler: srv.handler(), BaseContext: func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -125,10 +128,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	hangUp()
+	// WebSockets are told; HTTP answers may end. What has not after ten seconds
+	// is cut off.
+	close()
 	bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	defer context.AfterFunc(bounded, hangUp)()
 	err = web.Shutdown(bounded)
+	srv.sockets.Wait()
 	<-served
 	return err
 }
@@ -143,7 +150,7 @@ func build(ctx context.Context, s settings, log *slog.Logger) (*server, func(), 
 		}
 	}
 	books := catalog.Default()
-	srv := &server{log: log, info: info{
+	srv := &server{log: log, closing: context.Background(), info: info{
 		MaxQuestionCharacter: maxQuestion,
 		Models:               []modelInfo{{"haiku", models["haiku"]}, {"sonnet", models["sonnet"]}},
 	}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/mangaassist/bedrockkit"
 )
@@ -25,6 +27,9 @@ type server struct {
 	assistant *assistant
 	info      info
 	log       *slog.Logger
+
+	closing context.Context // ends when the server is about to stop
+	sockets sync.WaitGroup  // open WebSockets, which http.Server does not wait for
 }
 
 // info is what the page asks first.
@@ -50,7 +55,21 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /ws", s.serveSocket)
 	mux.HandleFunc("GET /v1/info", s.serveInfo)
 	mux.HandleFunc("POST /v1/manga/query", s.serveQuery)
-	return secured(mux)
+	// The server has no login, so what keeps other pages out is that browsers
+	// say where a request comes from and what it was told to go to.
+	return secured(sameHost(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// sameHost refuses requests for another host than this machine: a page whose
+// name was made to point here (DNS rebinding) has the origin that it asks for.
+func sameHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopback(r.Host) {
+			http.Error(w, "This server answers on loopback addresses only.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // secured sets the headers that keep a page from doing what this one never

@@ -313,6 +313,37 @@ func TestForeignOriginIsRefused(t *testing.T) {
 	}
 }
 
+func TestForeignPagesAreRefused(t *testing.T) {
+	url, _ := start(t, fast)
+	defer http.DefaultClient.CloseIdleConnections()
+	for name, change := range map[string]func(*http.Request){
+		"cross-site": func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Origin", "https://evil.example")
+		},
+		"rebound": func(r *http.Request) { r.Host = "evil.example"; r.Header.Set("Origin", "http://evil.example") },
+	} {
+		r, err := http.NewRequest("POST", url+"/v1/manga/query", strings.NewReader(`{"query":"hello"}`))
+		require.NoError(t, err)
+		change(r)
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, http.StatusForbidden, resp.StatusCode, name)
+	}
+}
+
+// Whoever reads "complete" may ask again at once, with the same id.
+func TestRequestIDIsFreeAtTheEnd(t *testing.T) {
+	url, _ := start(t, fast)
+	c := dial(t, url)
+	for range 200 {
+		c.send(`{"request_id":"r1","model":"haiku","messages":[{"role":"user","content":"hello"}]}`)
+		_, frames := c.answer()
+		require.Equal(t, "complete", frames[len(frames)-1].Type, "%+v", frames[len(frames)-1])
+	}
+}
+
 func post(t *testing.T, url, body string) (int, map[string]any) {
 	t.Helper()
 	resp, err := http.Post(url+"/v1/manga/query", "application/json", strings.NewReader(body))
@@ -415,6 +446,12 @@ func TestProgram(t *testing.T) {
 	c.send(chat("haiku", "Recommend five seinen manga"))
 	assert.Equal(t, "start", c.next().Type)
 	cancel()
+	for {
+		if _, _, err := c.conn.Read(t.Context()); err != nil {
+			assert.Equal(t, websocket.StatusGoingAway, websocket.CloseStatus(err), "%v", err)
+			break
+		}
+	}
 	require.NoError(t, <-done)
 }
 

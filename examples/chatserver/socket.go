@@ -55,8 +55,13 @@ func (s *server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(closeFrame)
+	s.sockets.Add(1)
+	defer s.sockets.Done()
 	c := &socket{server: s, conn: conn, answers: make(map[string]context.CancelCauseFunc)}
 	ctx, cancel := context.WithCancel(r.Context())
+	// A goodbye must be said before the reader's context ends.
+	bye := context.AfterFunc(s.closing, func() { conn.Close(websocket.StatusGoingAway, "the server is stopping") })
+	defer bye()
 	c.wg.Go(func() { c.ping(ctx, cancel) })
 	status, reason := c.read(ctx)
 	cancel() // the model calls first, then the goodbye
@@ -160,25 +165,28 @@ func (c *socket) take(ctx context.Context, data []byte) {
 	}
 	c.wg.Go(func() {
 		defer cancel(nil)
-		defer func() {
-			c.mu.Lock()
-			delete(c.answers, q.ID)
-			c.mu.Unlock()
-		}()
-		c.answer(answerCtx, ctx, q)
+		last := c.answer(answerCtx, ctx, q)
+		// The place is free before the client hears of the end, so that it may
+		// ask again at once.
+		c.mu.Lock()
+		delete(c.answers, q.ID)
+		c.mu.Unlock()
+		if last.Type != "" {
+			c.write(ctx, last)
+		}
 	})
 }
 
-// answer streams one answer. ctx ends when it is stopped; conn is the
-// connection's, for what is to be said after that.
-func (c *socket) answer(ctx, conn context.Context, q question) {
+// answer streams one answer and returns the frame that is to end it, none where
+// nobody listens. ctx ends when the answer is stopped; conn is the connection's.
+func (c *socket) answer(ctx, conn context.Context, q question) (last serverFrame) {
 	began := time.Now()
 	send := func(f serverFrame) bool {
 		f.RequestID = q.ID
 		return c.write(conn, f) == nil
 	}
 	if !send(serverFrame{Type: "start", Model: c.assistant.models[q.Model]}) {
-		return
+		return last
 	}
 	var result *converse.RunResult
 	var failed error
@@ -206,18 +214,17 @@ func (c *socket) answer(ctx, conn context.Context, q question) {
 			ok = send(toolResultFrame(ev))
 		}
 		if !ok {
-			return // nobody listens; leaving the loop stops the model
+			return last // leaving the loop stops the model
 		}
 	}
 	c.logAnswer(q.ID, q, result, failed)
 	stopped := context.Cause(ctx) == errStopped
 	if failed != nil && !stopped {
 		p := problemOf(failed)
-		send(serverFrame{Type: "error", problem: &p})
-		return
+		return serverFrame{Type: "error", RequestID: q.ID, problem: &p}
 	}
 	done := serverFrame{
-		Type: "complete", Model: c.assistant.models[q.Model], StopReason: stopCancelled,
+		Type: "complete", RequestID: q.ID, Model: c.assistant.models[q.Model], StopReason: stopCancelled,
 		LatencyMS: time.Since(began).Milliseconds(), FirstTokenMS: firstToken.Milliseconds(),
 		Usage: &bedrockkit.Usage{Unknown: true},
 	}
@@ -233,11 +240,14 @@ func (c *socket) answer(ctx, conn context.Context, q question) {
 			}
 		}
 	}
-	send(done)
+	return done
 }
 
 func toolResultFrame(ev converse.RunEvent) serverFrame {
 	f := serverFrame{Type: "tool_result", ToolUseID: ev.ToolResult.ToolUseID, Status: string(ev.ToolResult.Status)}
+	if len(ev.ToolResult.Content) == 0 {
+		return f
+	}
 	switch c := ev.ToolResult.Content[0].(type) {
 	case converse.JSON:
 		f.Content = json.RawMessage(c)
