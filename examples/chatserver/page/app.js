@@ -396,7 +396,7 @@ const follow = {
 
   now() {
     this.on = true;
-    log.scrollTop = log.scrollHeight;
+    log.scrollTop = byId("welcome").hidden ? log.scrollHeight : 0;
     byId("jump").hidden = true;
   },
 
@@ -405,7 +405,7 @@ const follow = {
     this.planned = true;
     requestAnimationFrame(() => {
       this.planned = false;
-      if (this.on) log.scrollTop = log.scrollHeight;
+      if (this.on && byId("welcome").hidden) log.scrollTop = log.scrollHeight;
       this.showJump();
     });
   },
