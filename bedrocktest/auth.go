@@ -12,7 +12,7 @@ import (
 
 // sigV4 is the form of a Signature Version 4 header. Source: "Create a signed
 // AWS API request", AWS IAM User Guide. Bedrock's signing name is bedrock.
-var sigV4 = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,\s*SignedHeaders=([a-z0-9;_-]+),\s*Signature=([0-9a-f]{64})$`)
+var sigV4 = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,\s*SignedHeaders=([a-z0-9:;_-]+),\s*Signature=([0-9a-f]{64})$`)
 
 // authorize checks who asks: an API key as Bearer token or a SigV4 signature.
 // Without secrets in the options, any that are well formed are taken.
@@ -58,7 +58,7 @@ func sign(r *http.Request, body []byte, secret, date, region string, signedHeade
 	for _, name := range signedHeaders {
 		var value string
 		switch name {
-		case "host":
+		case "host", ":authority": // the pseudo-header is what JavaScript's SDK signs over HTTP/2
 			value = r.Host
 		case "content-length":
 			value = r.Header.Get("Content-Length")

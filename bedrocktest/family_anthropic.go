@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -167,6 +168,10 @@ func (v anthropicBlock) block() Block {
 	return Block{Raw: marshal(v)}
 }
 
+// anthropicVersion is Bedrock's own, or a date, which Anthropic's SDK for
+// TypeScript puts into the body.
+var anthropicVersion = regexp.MustCompile(`^(bedrock-)?\d{4}-\d{2}-\d{2}$`)
+
 // validateAnthropic checks what the model's own API checks, with its messages.
 func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 	var keys map[string]json.RawMessage
@@ -179,7 +184,7 @@ func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 	switch {
 	case body.Version == "":
 		return invalid("anthropic_version: Field required")
-	case !strings.HasPrefix(body.Version, "bedrock-"):
+	case !anthropicVersion.MatchString(body.Version):
 		return invalid("Invalid API version: %s", body.Version)
 	case body.MaxTokens == nil:
 		return invalid("max_tokens: Field required")

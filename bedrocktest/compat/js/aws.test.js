@@ -10,6 +10,7 @@ import {
   ConverseStreamCommand,
   CountTokensCommand,
   InvokeModelCommand,
+  InvokeModelWithBidirectionalStreamCommand,
   InvokeModelWithResponseStreamCommand,
   ModelStreamErrorException,
   ThrottlingException,
@@ -314,6 +315,44 @@ for (const [name, { protocol, handler }] of Object.entries(transports)) {
     });
   });
 }
+
+test("@aws-sdk/client-bedrock-runtime: two turns of a bidirectional stream, which needs HTTP/2", async () => {
+  const client = new BedrockRuntimeClient({ endpoint: server.url, region: fake.region, credentials });
+  let next;
+  const turns = ["こんにちは", "And now?"];
+  const answers = [];
+  async function* session() {
+    const event = (value) => ({ chunk: { bytes: new TextEncoder().encode(JSON.stringify({ event: value })) } });
+    const promptName = "prompt";
+    yield event({ sessionStart: { inferenceConfiguration: { maxTokens: 100 } } });
+    yield event({ promptStart: { promptName, textOutputConfiguration: { mediaType: "text/plain" } } });
+    for (const [i, content] of turns.entries()) {
+      const contentName = `content-${i}`;
+      const answered = new Promise((resolve) => (next = resolve));
+      yield event({ contentStart: { promptName, contentName, type: "TEXT", role: "USER", interactive: true } });
+      yield event({ textInput: { promptName, contentName, content } });
+      yield event({ contentEnd: { promptName, contentName } });
+      await answered;
+    }
+    yield event({ promptEnd: { promptName } });
+    yield event({ sessionEnd: {} });
+  }
+  const out = await client.send(
+    new InvokeModelWithBidirectionalStreamCommand({ modelId: "amazon.nova-sonic-v1:0", body: session() }),
+  );
+  let answer = "";
+  for await (const { chunk } of out.body) {
+    const { event } = JSON.parse(new TextDecoder().decode(chunk.bytes));
+    if (event.textOutput) answer += event.textOutput.content;
+    if (event.contentEnd) {
+      answers.push(answer);
+      answer = "";
+      next();
+    }
+  }
+  assert.deepEqual(answers, turns.map((text) => `You said: ${text}`));
+  client.destroy();
+});
 
 test("no authorization at all gives 403 to a plain fetch", async () => {
   const response = await fetch(`${server.url}/model/${encodeURIComponent(model)}/converse`, {

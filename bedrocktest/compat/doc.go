@@ -1,0 +1,10 @@
+// Package compat holds no code: its tests are clients of Amazon Bedrock that
+// others wrote, as they are, against the fake of package bedrocktest. They know
+// its endpoint and dummy credentials, and nothing else of it.
+//
+//	go test ./...                  clients in Go
+//	cd js && npm ci && npm test  clients in JavaScript, against cmd/bedrockfake
+//
+// It is a module of its own, so that users of bedrockkit do not depend on these
+// clients.
+package compat
