@@ -43,6 +43,8 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2/service/pricing":                 {"pricing/refresh/pricelist"},
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi": {"stream/apigateway"},
 	"github.com/aws/aws-sdk-go-v2/config":                          {"examples"},
+	"github.com/redis/go-redis/v9":                                 {"cache/rediscache"},
+	"github.com/alicebob/miniredis/v2":                             {},
 	"github.com/google/jsonschema-go":                              {"converse"},
 	"github.com/coder/websocket":                                   {"examples"},
 	"github.com/stretchr/testify":                                  {},
