@@ -238,3 +238,14 @@ func TestReasoningRoundTrip(t *testing.T) {
 	assert.NotEmpty(t, blocks[0].Reasoning.Signature)
 	assert.Equal(t, redacted, blocks[1].Reasoning.Redacted)
 }
+
+// A model whose bodies the server does not know is told so, and not taken for
+// another that has the same fields.
+func TestFamilyThatIsNotKnown(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	for _, model := range []string{"cohere.command-text-v14", "amazon.nova-canvas-v1:0"} {
+		resp, body := do(t, srv, request(t, srv, "/model/"+model+"/invoke", `{"prompt":"x"}`))
+		assert.Equal(t, 400, resp.StatusCode)
+		assert.Contains(t, body, "use Converse", model)
+	}
+}

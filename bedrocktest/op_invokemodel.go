@@ -24,6 +24,12 @@ type family interface {
 // by what is in the body.
 func (s *Server) familyOf(req *Request) (family, *Reply) {
 	base := string(s.resolve(req.Model).Base())
+	unknown := invalid("bedrocktest: the server does not know the InvokeModel bodies of %s; use Converse", req.Model)
+	for _, other := range []string{"amazon.nova-canvas", "amazon.nova-reel", "amazon.nova-sonic", "amazon.nova-2-sonic", "amazon.nova-2-multimodal-embeddings"} {
+		if strings.HasPrefix(base, other) {
+			return nil, unknown
+		}
+	}
 	for _, f := range []struct {
 		prefix string
 		family family
@@ -41,6 +47,9 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 		if strings.HasPrefix(base, f.prefix) {
 			return f.family, nil
 		}
+	}
+	if base != "" {
+		return nil, unknown
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(req.Body, &keys); err != nil {
@@ -63,7 +72,7 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 			return f.family, nil
 		}
 	}
-	return nil, invalid("bedrocktest: the server does not know the InvokeModel bodies of %s; use Converse", req.Model)
+	return nil, unknown
 }
 
 func (s *Server) invokeModel(x *exchange) *Reply {
