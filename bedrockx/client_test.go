@@ -493,3 +493,21 @@ func TestModelThatAMiddlewareSets(t *testing.T) {
 	assert.ErrorIs(t, err, bedrockx.ErrValidation)
 	assert.Empty(t, srv.Requests())
 }
+
+// A body that tells no usage is asked for in the headers, and is not nothing.
+func TestUsageOfTheHeaders(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client())
+	body := []byte(`{"type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}`)
+	srv.Reply(
+		bedrocktest.Body(200, "application/json", body).Header("X-Amzn-Bedrock-Input-Token-Count", "100").Header("X-Amzn-Bedrock-Output-Token-Count", "50"),
+		bedrocktest.Body(200, "application/json", body),
+	)
+	result, err := bedrockx.Invoke(t.Context(), client, model, request("x"))
+	require.NoError(t, err)
+	assert.Equal(t, bedrockkit.Usage{InputTokens: 100, OutputTokens: 50}, result.Usage)
+	result, err = bedrockx.Invoke(t.Context(), client, model, request("x"))
+	require.NoError(t, err)
+	assert.True(t, result.Usage.Unknown)
+	assert.Nil(t, result.Cost)
+}

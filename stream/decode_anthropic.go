@@ -168,7 +168,7 @@ func (d *anthropicDecoder) event(s *Stream, event []byte) error {
 			return err
 		}
 		usage := d.usage.Buckets()
-		if m := v.Metrics; m != nil && (usage == bedrockkit.Usage{}) {
+		if m := v.Metrics; m != nil && usage.Unknown {
 			usage = bedrockkit.Usage{
 				InputTokens: m.InputTokenCount, OutputTokens: m.OutputTokenCount,
 				CacheReadTokens: m.CacheReadInputTokenCount, CacheWrite5mTokens: m.CacheWriteInputTokenCount,

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -819,4 +820,24 @@ func TestServerToolIsUnknown(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, stream.BlockUnknown, s.Result().Blocks[0].Kind)
 	assert.Empty(t, s.Result().Blocks[0].ToolUseID)
+}
+
+// An Anthropic stream that tells no usage, and has no metrics either.
+func TestAnthropicWithoutUsage(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	chunk := func(event string) []byte {
+		return bedrocktest.EncodeEvent("chunk", fmt.Appendf(nil, `{"bytes":%q}`, base64.StdEncoding.EncodeToString([]byte(event))))
+	}
+	srv.Reply(bedrocktest.Frames(
+		chunk(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}`),
+		chunk(`{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`),
+		chunk(`{"type":"message_stop"}`),
+	))
+	s, err := invoke(t.Context(), bedrockx.New(srv.Client()))
+	require.NoError(t, err)
+	text, _, err := read(s)
+	require.NoError(t, err)
+	assert.Equal(t, "hi", text)
+	assert.True(t, s.Usage().Unknown)
+	assert.Nil(t, s.Result().Cost)
 }

@@ -140,7 +140,8 @@ type Usage struct {
 
 // Buckets is the usage in the disjoint buckets of this module. Cache writes
 // whose TTL the body does not tell count as written for five minutes, the
-// default.
+// default. A body that tells no usage has zeros; as an answer has some input,
+// that is unknown usage.
 func (u Usage) Buckets() bedrockkit.Usage {
 	b := bedrockkit.Usage{
 		InputTokens:        u.InputTokens,
@@ -150,6 +151,10 @@ func (u Usage) Buckets() bedrockkit.Usage {
 	}
 	if c := u.CacheCreation; c != nil {
 		b.CacheWrite5mTokens, b.CacheWrite1hTokens = c.Ephemeral5m, c.Ephemeral1h
+	}
+	least := min(b.InputTokens, b.OutputTokens, b.CacheReadTokens, b.CacheWrite5mTokens, b.CacheWrite1hTokens)
+	if least < 0 || b.TotalInput() == 0 {
+		return bedrockkit.Usage{Unknown: true}
 	}
 	return b
 }
@@ -164,6 +169,9 @@ func (r Response) Text() string {
 	}
 	return b.String()
 }
+
+// MaxOutputTokens is MaxTokens.
+func (r Request) MaxOutputTokens() int { return r.MaxTokens }
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
