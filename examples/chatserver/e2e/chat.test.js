@@ -7,9 +7,10 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -32,8 +33,8 @@ async function serve(tps) {
 }
 
 // open opens the page and keeps what a page should not do: errors on its
-// console, and requests to other hosts.
-async function open(url, options = {}) {
+// console, and requests to other hosts. prepare is called before the page loads.
+async function open(url, options = {}, prepare = async () => {}) {
   const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   const wrong = [];
@@ -42,6 +43,7 @@ async function open(url, options = {}) {
   page.on("request", (request) => {
     if (!request.url().startsWith(url) && !request.url().startsWith("data:")) wrong.push(request.url());
   });
+  await prepare(page);
   await page.goto(url);
   await page.locator('#status[data-state="open"]').waitFor();
   return { page, wrong, close: () => context.close() };
@@ -202,6 +204,170 @@ describe("the page", () => {
     const { page, close } = await open(await serve(1000));
     await page.locator("#notice:not([hidden])").waitFor();
     assert.match(await page.locator("#notice").innerText(), /offline/);
+    await close();
+  });
+
+  test("breaks no rule of accessibility that a program can check", async () => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    const url = await serve(1000);
+    for (const colorScheme of ["light", "dark"]) {
+      const { page, wrong, close } = await open(url, { colorScheme });
+      const check = async (where) => {
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
+        assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${where}, ${colorScheme}`);
+      };
+      await check("welcome");
+      await ask(page, japanese);
+      await done(page);
+      await last(page).locator("details.tool summary").first().click();
+      await check("answer");
+      assert.equal(await last(page).locator(".parts").getAttribute("lang"), "ja");
+      await page.locator("#question").fill("漫".repeat(4001));
+      await page.locator("#history").click();
+      await check("error and shelf");
+      assert.deepEqual(wrong, []);
+      await close();
+    }
+  });
+
+  test("says in place what went wrong, and tries again", async () => {
+    const faults = [
+      { frame: { type: "error", code: "busy", message: "Busy.", retryable: true } },
+      { frame: { type: "token", data: "late", sequence: 7 } },
+      { close: true },
+    ];
+    const { page, close } = await open(await serve(1000), {}, async (page) => {
+      await page.routeWebSocket(/\/ws$/, (socket) => {
+        const server = socket.connectToServer();
+        socket.onMessage((message) => {
+          const { request_id, type } = JSON.parse(message);
+          const fault = type === "chat" && faults.shift();
+          if (!fault) server.send(message);
+          else if (fault.close) socket.close({ code: 1011 });
+          else socket.send(JSON.stringify({ request_id, ...fault.frame }));
+        });
+      });
+    });
+    await ask(page, "hello");
+    for (const says of [/busy/, /lost on its way/, /connection broke/]) {
+      const failure = last(page).locator(".failure");
+      await failure.filter({ hasText: says }).waitFor();
+      await picture(page, "failed");
+      await failure.locator(".retry").click();
+    }
+    await done(page); // over a new connection
+    assert.equal(await page.locator(".turn").count(), 1);
+    await close();
+  });
+
+  test("keeps conversations apart, and copies and regenerates answers", async () => {
+    const { page, wrong, close } = await open(await serve(1000), { permissions: ["clipboard-read", "clipboard-write"] });
+    await ask(page, "Who wrote Monster?");
+    await done(page);
+    await last(page).locator(".copy").click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /Urasawa/);
+    await page.locator("#models label", { hasText: "Haiku" }).click();
+    await last(page).locator(".regenerate").click();
+    await last(page).locator(".facts").filter({ hasText: "claude-3-haiku" }).waitFor();
+    assert.equal(await page.locator(".turn").count(), 1);
+
+    await page.locator("#new").click();
+    assert.equal(await page.locator(".turn").count(), 0);
+    await page.locator("#suggestions button", { hasText: english }).click();
+    await done(page);
+    await page.locator("#history").click();
+    await picture(page, "shelf");
+    await page.locator(".shelf-open", { hasText: "Monster" }).click();
+    assert.match(await text(page), /Urasawa/);
+    await page.locator("#language").click();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "ja");
+    assert.match(await text(page), /Urasawa/);
+    assert.deepEqual(wrong, []);
+    await close();
+  });
+
+  test("follows the answer until the reader scrolls up", async () => {
+    const { page, close } = await open(await serve(60), { viewport: { width: 400, height: 480 } });
+    const log = page.locator("#log");
+    const below = () => log.evaluate((log) => log.scrollHeight - log.clientHeight - log.scrollTop);
+    await ask(page, english);
+    await page.waitForFunction(() => document.querySelector("#log").scrollTop > 80);
+    assert.ok(await below() < 4);
+    await log.hover();
+    await page.mouse.wheel(0, -60);
+    await page.locator("#jump:not([hidden])").waitFor();
+    const top = await log.evaluate((log) => log.scrollTop);
+    await done(page);
+    assert.equal(await log.evaluate((log) => log.scrollTop), top, "the reader is left where they are");
+    await page.locator("#jump").click();
+    assert.ok(await below() < 4);
+    await close();
+  });
+});
+
+describe("the Markdown renderer", () => {
+  // render renders a text in pieces of the given length, to HTML.
+  const render = (page, text, length) => page.evaluate(async ([text, length]) => {
+    const { Markdown } = await import("/markdown.js");
+    const root = document.createElement("div");
+    const markdown = new Markdown(root);
+    for (let i = 0; i < text.length; i += length) markdown.write(text.slice(i, i + length));
+    markdown.end();
+    root.normalize();
+    return root.innerHTML;
+  }, [text, length]);
+
+  const cases = [
+    ["one\ntwo\n\nthree", "<p>one<br>two</p><p>three</p>"],
+    ["これは**太字**です。**「引用」**も。", "<p>これは<strong>太字</strong>です。<strong>「引用」</strong>も。</p>"],
+    ["**bold *both*** and *em*", "<p><strong>bold <em>both</em></strong> and <em>em</em></p>"],
+    ["2 * 3 * 4 **open", "<p>2 * 3 * 4 **open</p>"],
+    ["a `co**de` b `open\nnext", "<p>a <code>co**de</code> b `open<br>next</p>"],
+    ["# Title\ntext", "<h5>Title</h5><p>text</p>"],
+    ["- a\n- b\n  - c\n- d\n\nend", "<ul><li>a</li><li>b<ul><li>c</li></ul></li><li>d</li></ul><p>end</p>"],
+    ["3. a\n4. b", '<ol start="3"><li>a</li><li>b</li></ol>'],
+    ["1. a\n\n   more\n\n2. b", "<ol><li>a<p>more</p></li><li>b</li></ol>"],
+    ["```go\nx := `*a*`\n```\nafter", '<pre tabindex="0"><code>x := `*a*`\n</code></pre><p>after</p>'],
+    ["```\nnever closed", '<pre tabindex="0"><code>never closed</code></pre>'],
+    ["a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"],
+    ["-5 and 1.5 and #tag", "<p>-5 and 1.5 and #tag</p>"],
+    ["\\*no\\* C:\\dir", "<p>*no* C:\\dir</p>"],
+    ["[a [note] b](", "<p>[a [note] b](</p>"],
+    ["[shop](https://example.com/a?b)!", '<p><a href="https://example.com/a?b" rel="noopener noreferrer nofollow" target="_blank">shop<span class="host"> (example.com)</span></a>!</p>'],
+    ["[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"],
+    ["[x](http://example.com)", "<p>[x](http://example.com)</p>"],
+    ["[bank](https://bank.example@evil.example/)", "<p>[bank](https://bank.example@evil.example/)</p>"],
+    ["<img src=//evil.example/x onerror=alert(1)><script>alert(1)</script>", "<p>&lt;img src=//evil.example/x onerror=alert(1)&gt;&lt;script&gt;alert(1)&lt;/script&gt;</p>"],
+    ["![x](https://evil.example/leak?q=1)", '<p>!<a href="https://evil.example/leak?q=1" rel="noopener noreferrer nofollow" target="_blank">x<span class="host"> (evil.example)</span></a></p>'],
+  ];
+
+  test("renders the same, however the text arrives", async () => {
+    const { page, wrong, close } = await open(await serve(1000));
+    for (const [source, html] of cases) {
+      for (const length of [1, 2, 3, 7, source.length]) {
+        assert.equal(await render(page, source, length), html, `${JSON.stringify(source)} in pieces of ${length}`);
+      }
+    }
+    assert.deepEqual(wrong, [], "no image was asked for, no script ran");
+    await close();
+  });
+
+  test("never builds anything that loads or runs, and loses no letter", async () => {
+    const { page, wrong, close } = await open(await serve(1000));
+    let seed = 1;
+    const random = (n) => (seed = (seed * 48271) % 2147483647) % n;
+    const pieces = ["*", "**", "`", "```", "[", "](", ")", "https://a.example", "\n", "\n\n", "  ", "- ", "1. ", "# ", "\\", "漫", "a", "!", "<img src=x>", "---"];
+    for (let i = 0; i < 300; i++) {
+      const source = Array.from({ length: 40 }, () => pieces[random(pieces.length)]).join("");
+      const [whole, single] = [await render(page, source, source.length), await render(page, source, 1)];
+      assert.equal(single, whole, JSON.stringify(source));
+      assert.match(whole, /^(<\/?(p|br|h5|h6|ul|li|ol|hr|pre|code|strong|em|a|span)\b[^<>]*>|[^<>]|&[lg]t;)*$/);
+      if (!source.includes("```")) { // the line that opens a code block is not shown
+        assert.equal(whole.split("漫").length, source.split("漫").length, JSON.stringify(source));
+      }
+    }
+    assert.deepEqual(wrong, []);
     await close();
   });
 });

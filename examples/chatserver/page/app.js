@@ -13,7 +13,8 @@ const suggestions = [
   "Which manga did Naoki Urasawa write?",
 ];
 
-const limits = { mostBytes: 30_000, mostMessages: 40 }; // of a frame; the server refuses 32 KiB
+// What the server takes of a conversation, with room in the frame for the rest.
+const limits = { mostBytes: 120_000, mostMessages: 99, mostAnswerBytes: 16_384 };
 const connectTimeout = 10_000;
 const stopTimeout = 5_000;
 const silenceTimeout = 120_000; // no frame for so long: the answer is lost
@@ -108,7 +109,7 @@ function watch(milliseconds, error) {
 
 function receive(frame) {
   const unread = frame.type === "error" && frame.request_id === undefined; // of a frame that the server could not read
-  if (unread && !running) report([errorWords(frame)[0], frame.message].filter(Boolean).join(" "));
+  if (unread && !running) report(errorWords(frame).join(" "));
   if (!running || (!unread && frame.request_id !== running.requestID)) return;
   const { turn } = running;
   if (turn.state !== "stopping") watch(silenceTimeout, { code: "timeout", retryable: true });

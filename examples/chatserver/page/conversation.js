@@ -99,8 +99,9 @@ export function answerText(turn) {
 // context is what the model is given for a turn: the question, and before it
 // the answered turns, the oldest left out when the limits would be passed.
 // forgotten counts the messages left out.
-export function context(turns, turn, { mostBytes, mostMessages }) {
-  const size = (message) => new TextEncoder().encode(JSON.stringify(message)).length + 1;
+export function context(turns, turn, { mostBytes, mostMessages, mostAnswerBytes }) {
+  const length = (text) => new TextEncoder().encode(text).length;
+  const size = (message) => length(JSON.stringify(message)) + 1;
   const messages = [{ role: "user", content: turn.question }];
   let bytes = size(messages[0]);
   let forgotten = 0;
@@ -109,7 +110,8 @@ export function context(turns, turn, { mostBytes, mostMessages }) {
     if (answer === "") continue; // a question without an answer is no part of the dialogue
     const pair = [{ role: "user", content: earlier.question }, { role: "assistant", content: answer }];
     bytes += size(pair[0]) + size(pair[1]);
-    if (forgotten > 0 || bytes > mostBytes || messages.length + 2 > mostMessages) forgotten += 2;
+    const fits = bytes <= mostBytes && messages.length + 2 <= mostMessages && length(answer) <= mostAnswerBytes;
+    if (forgotten > 0 || !fits) forgotten += 2;
     else messages.unshift(...pair);
   }
   return { messages, forgotten };

@@ -120,7 +120,7 @@ export class TurnView {
     if (state !== "failed") return;
     const [title, advice] = errorWords(error);
     this.#find(".failure-title").textContent = title;
-    this.#find(".failure-text").textContent = [error.message, advice].filter(Boolean).join(" ");
+    this.#find(".failure-text").textContent = advice;
     this.#find(".retry").hidden = !error.retryable;
   }
 
@@ -153,9 +153,11 @@ export class TurnView {
   }
 }
 
-// errorWords is what happened and what to do about it.
-export function errorWords({ code }) {
-  return Object.hasOwn(words.errors, code) ? words.errors[code] : words.errorOther;
+// errorWords is what happened and what to do about it. Of a refused question
+// the server alone knows what is wrong with it.
+export function errorWords({ code, message = "" }) {
+  const [title, advice] = Object.hasOwn(words.errors, code) ? words.errors[code] : [words.errorOther, message];
+  return code === "bad_request" ? [title, [message, advice].filter(Boolean).join(" ")] : [title, advice];
 }
 
 // facts is the list under an answer: model, tokens, cost and times.
