@@ -1,8 +1,10 @@
 package bedrocktest_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 )
 
@@ -85,4 +88,46 @@ func BenchmarkStream(b *testing.B) {
 		events += 506
 	}
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkPacedStreams holds many streams open at once, each of a hundred
+// tokens at twenty a second, and reports how late the slowest was.
+func BenchmarkPacedStreams(b *testing.B) {
+	const tokens, pace = 100, 20
+	for _, streams := range []int{1000, 5000} {
+		b.Run(fmt.Sprint(streams), func(b *testing.B) {
+			srv, err := bedrocktest.New(func(o *bedrocktest.Options) {
+				o.InProcess, o.HTTP2, o.Pace = true, true, pace
+				o.Responder = func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+					return bedrocktest.Text(strings.Repeat("word ", tokens)).Usage(bedrockkit.Usage{InputTokens: 1, OutputTokens: tokens})
+				}
+			})
+			require.NoError(b, err)
+			defer srv.Close()
+			client := srv.HTTPClient()
+			const ideal = tokens / pace * float64(time.Second)
+			slowest := 0.0
+			for b.Loop() {
+				var mu sync.Mutex
+				var wg sync.WaitGroup
+				for range streams {
+					wg.Go(func() {
+						resp, err := client.Do(request(b, srv, "/model/"+haiku+"/converse-stream", `{"messages":[{"role":"user","content":[{"text":"x"}]}]}`))
+						if !assert.NoError(b, err) {
+							return
+						}
+						defer resp.Body.Close()
+						began := time.Now() // the pace counts from the headers
+						_, err = io.Copy(io.Discard, resp.Body)
+						assert.NoError(b, err)
+						mu.Lock()
+						defer mu.Unlock()
+						slowest = max(slowest, float64(time.Since(began)))
+					})
+				}
+				wg.Wait()
+			}
+			b.ReportMetric(100*(slowest/ideal-1), "%late")
+		})
+	}
 }

@@ -841,3 +841,30 @@ func TestAnthropicWithoutUsage(t *testing.T) {
 	assert.True(t, s.Usage().Unknown)
 	assert.Nil(t, s.Result().Cost)
 }
+
+// Another model answers as long as nothing was given out, and never after.
+func TestFallbackBeforeTheFirstOutputOnly(t *testing.T) {
+	eachOp(t, func(t *testing.T, open open) {
+		const other = "anthropic.claude-3-sonnet-20240229-v1:0"
+		srv := bedrocktest.NewServer(t)
+		c := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+			o.MaxAttempts, o.Fallback = 1, []bedrockx.Target{{Model: other}}
+		})
+		srv.Reply(bedrocktest.Text("x").ExceptionAfter(1, "ServiceUnavailableException", "busy"), bedrocktest.Text("from the other"))
+		s, err := open(t.Context(), c)
+		require.NoError(t, err)
+		text, _, err := read(s)
+		require.NoError(t, err)
+		assert.Equal(t, "from the other", text)
+		assert.EqualValues(t, other, s.Result().Model)
+
+		srv.Reply(bedrocktest.Text("one two three").ChunkSize(2).ExceptionAfter(5, "ServiceUnavailableException", "busy"))
+		s, err = open(t.Context(), c)
+		require.NoError(t, err)
+		text, _, err = read(s)
+		assert.ErrorIs(t, err, bedrockx.ErrOverloaded)
+		assert.NotEmpty(t, text)
+		assert.EqualValues(t, model, s.Result().Model)
+		assert.Len(t, srv.Requests(), 3)
+	})
+}
