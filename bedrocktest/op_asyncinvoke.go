@@ -155,14 +155,19 @@ func (s *Server) jobs(list *[]*job) []*job {
 }
 
 func (s *Server) listAsyncInvokes(x *exchange) *Reply {
+	return s.listJobs(x, &s.invocations, s.asyncStatus, "asyncInvokeSummaries")
+}
+
+// listJobs is a page of a list of jobs, as the query of the request filters and
+// sorts it.
+func (s *Server) listJobs(x *exchange, list *[]*job, status func(*job) object, field string) *Reply {
 	q := x.req.Query
 	all := []object{}
-	for _, j := range s.jobs(&s.invocations) {
-		v := s.asyncStatus(j)
-		if status := q.Get("statusEquals"); status != "" && v["status"] != status {
-			continue
-		}
-		if !within(j.began, q) {
+	for _, j := range s.jobs(list) {
+		v := status(j)
+		name, _ := v["jobName"].(string)
+		if want := q.Get("statusEquals"); want != "" && v["status"] != want ||
+			!strings.Contains(name, q.Get("nameContains")) || !within(j.began, q) {
 			continue
 		}
 		all = append(all, v)
@@ -175,7 +180,7 @@ func (s *Server) listAsyncInvokes(x *exchange) *Reply {
 	if refused != nil {
 		return refused
 	}
-	v := object{"asyncInvokeSummaries": part}
+	v := object{field: part}
 	if next != "" {
 		v["nextToken"] = next
 	}

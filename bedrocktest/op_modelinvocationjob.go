@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -143,31 +142,5 @@ func (s *Server) stopModelInvocationJob(x *exchange) *Reply {
 }
 
 func (s *Server) listModelInvocationJobs(x *exchange) *Reply {
-	q := x.req.Query
-	all := []object{}
-	for _, j := range s.jobs(&s.batches) {
-		v := s.batchStatus(j)
-		if status := q.Get("statusEquals"); status != "" && v["status"] != status {
-			continue
-		}
-		if name, _ := v["jobName"].(string); !strings.Contains(name, q.Get("nameContains")) {
-			continue
-		}
-		if !within(j.began, q) {
-			continue
-		}
-		all = append(all, v)
-	}
-	if q.Get("sortOrder") != "Ascending" {
-		slices.Reverse(all)
-	}
-	part, next, refused := page(q, all)
-	if refused != nil {
-		return refused
-	}
-	v := object{"invocationJobSummaries": part}
-	if next != "" {
-		v["nextToken"] = next
-	}
-	return result(v)
+	return s.listJobs(x, &s.batches, s.batchStatus, "invocationJobSummaries")
 }

@@ -26,8 +26,8 @@
 //
 // A Stream reads the response's body in the goroutine of its reader; there is
 // no goroutine and no channel behind it. Leaving the loop, by break, return or
-// panic, closes it and frees the connection. A stream that is never read must
-// be closed with [Stream.Close].
+// panic, closes it and frees the connection. A stream that is never read is
+// closed with [Stream.Close], or ends with its context.
 //
 // # Writers
 //
@@ -41,6 +41,8 @@
 //
 // # Retries
 //
-// The call passes the pipeline of package bedrockx. Its retries end with the
-// first output: from then on an error is the reader's.
+// The call passes the pipeline of package bedrockx. Its retries and fallbacks
+// end with the first output: from then on an error is the reader's, unless
+// bedrockx.Options.Continue asks the model to go on with a text that broke.
+// An answer that was kept is given out again by [Replay].
 package stream

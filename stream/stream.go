@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -415,10 +414,3 @@ func (s *Stream) Result() *Result {
 	r.FirstOutput, r.Latency = s.call.FirstOutput, s.call.Latency
 	return r
 }
-
-// MarshalJSON stops a stream from being stored by mistake: its Result can be.
-func (s *Stream) MarshalJSON() ([]byte, error) {
-	return nil, fmt.Errorf("a stream is no value; store its Result: %w", errors.ErrUnsupported)
-}
-
-var _ json.Marshaler = (*Stream)(nil)
