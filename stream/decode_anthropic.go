@@ -49,6 +49,12 @@ func (d *anthropicDecoder) decode(s *Stream, eventType, payload []byte) error {
 // scanChunk finds the string "bytes", still escaped.
 func scanChunk(payload []byte) (raw []byte, err error) {
 	s := scanner{b: payload}
+	if s.skip(`{"bytes":`) {
+		if raw, ok := s.str(); ok && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
+			return raw, nil
+		}
+	}
+	s = scanner{b: payload}
 	ok := s.object(func(key []byte) bool {
 		value, ok := s.str()
 		if string(key) == "bytes" {
@@ -71,8 +77,18 @@ func scanChunk(payload []byte) (raw []byte, err error) {
 
 // scanAnthropicDelta reads the deltas of text, tool inputs and thinking:
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}.
+// What nearly every event looks like is tried first.
 func scanAnthropicDelta(event []byte) (d delta, ok bool) {
 	s := scanner{b: event}
+	if s.skip(`{"type":"content_block_delta","index":`) {
+		if d.index, ok = s.number(); ok && s.skip(`,"delta":{"type":"text_delta","text":`) {
+			if d.raw, ok = s.str(); ok && s.skip(`}}`) && s.end() {
+				d.typ = Text
+				return d, true
+			}
+		}
+	}
+	d, s = delta{}, scanner{b: event}
 	var typ, inner, name []byte
 	ok = s.object(func(key []byte) (ok bool) {
 		switch string(key) {
