@@ -1,6 +1,7 @@
 package bedrocktest
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -131,7 +132,24 @@ func (s *Server) usageOf(req *Request, output int64) bedrockkit.Usage {
 		}
 		e.expires = now.Add(e.ttl)
 		s.cache[keys[i]] = e
+		s.forget(now)
 	}
 	u.InputTokens = sum - cached
 	return u
+}
+
+// maxCached bounds the prefixes that are remembered, so that a program can run
+// for long.
+const maxCached = 10_000
+
+// forget drops the prefixes that have expired, when there are many, and all of
+// them when that is not enough.
+func (s *Server) forget(now time.Time) {
+	if len(s.cache) <= maxCached {
+		return
+	}
+	maps.DeleteFunc(s.cache, func(_ uint64, e cacheEntry) bool { return !now.Before(e.expires) })
+	if len(s.cache) > maxCached {
+		clear(s.cache)
+	}
 }
