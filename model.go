@@ -156,6 +156,9 @@ func (ident *Identity) setModel(s string) string {
 	if !ok || first == "" || rest == "" || strings.Contains(s, "/") {
 		return "it does not name a provider and a model; an id has the form provider.model, as in amazon.nova-lite-v1:0"
 	}
+	if _, twice := profilePrefixes[first]; twice {
+		return fmt.Sprintf("it has two profile prefixes, %q and %q", ident.Prefix, first)
+	}
 	ident.Base = ModelID(s)
 	return ""
 }

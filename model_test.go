@@ -58,6 +58,7 @@ func TestModelIDRefused(t *testing.T) {
 		"not ASCII":                   "anthropic.クロード",
 		"no provider":                 "claude-3-haiku",
 		"a prefix and no model":       "us.anthropic",
+		"two prefixes":                "us.eu.amazon.nova-lite-v1:0",
 		"a slash":                     "us/anthropic.claude",
 		"nothing behind provider":     "anthropic.",
 		"a short ARN":                 "arn:aws:bedrock:us-east-1",
