@@ -7,8 +7,8 @@
 //	func TestGreeting(t *testing.T) {
 //		srv := bedrocktest.NewServer(t)
 //		srv.Reply(bedrocktest.Text("Hello!"))
-//		client := srv.Client() // a *bedrockruntime.Client
-//		…
+//		greeting := greet(srv.Client(), "Hi") // your code, which takes a *bedrockruntime.Client
+//		assert.Equal(t, "Hello!", greeting)
 //		assert.Equal(t, "Hi", srv.Requests()[0].LastText())
 //	}
 //

@@ -249,20 +249,20 @@ func (r *Reply) Delay(d time.Duration) *Reply { r.delay = d; return r }
 // server is closed.
 func (r *Reply) Stall() *Reply { r.stallFirst = true; return r }
 
-// StallAfter stops a stream after n events until the client leaves or the
+// StallAfter stops a stream after that many events until the client leaves or the
 // server is closed; with 0 it sends the headers alone. An operation without a
 // stream stalls before its body.
 func (r *Reply) StallAfter(events int) *Reply { r.stallAfter = events; return r }
 
-// CutAfter ends the body after n bytes, as if it were complete: a clean end
+// CutAfter ends the body after that many bytes, as if it were complete: a clean end
 // of the HTTP response.
 func (r *Reply) CutAfter(bytes int64) *Reply { r.cutAfter = bytes; return r }
 
-// AbortAfter breaks the connection after n bytes of the body: a reset on
+// AbortAfter breaks the connection after that many bytes of the body: a reset on
 // HTTP/1.1, RST_STREAM on HTTP/2.
 func (r *Reply) AbortAfter(bytes int64) *Reply { r.abortAfter = bytes; return r }
 
-// ExceptionAfter ends a stream with an exception after n events. Code is the
+// ExceptionAfter ends a stream with an exception after that many events. Code is the
 // exception's name, as "ThrottlingException". An operation without a stream
 // answers with the exception as its error.
 func (r *Reply) ExceptionAfter(events int, code, message string) *Reply {
@@ -273,7 +273,7 @@ func (r *Reply) ExceptionAfter(events int, code, message string) *Reply {
 	})
 }
 
-// InsertAfter puts an event of any type into a stream, after n events. The
+// InsertAfter puts an event of any type into a stream, after that many events. The
 // payload must be JSON; of an InvokeModel stream it is the model's own event.
 func (r *Reply) InsertAfter(events int, eventType, payload string) *Reply {
 	return r.Edit(func(frames []Frame) []Frame {
@@ -290,12 +290,12 @@ func (r *Reply) Without(eventTypes ...string) *Reply {
 	})
 }
 
-// EndAfter ends a stream well after n events.
+// EndAfter ends a stream well after that many events.
 func (r *Reply) EndAfter(events int) *Reply {
 	return r.Edit(func(frames []Frame) []Frame { return frames[:min(events, len(frames))] })
 }
 
-// Corrupt flips a bit of the frame that comes after n events, at an offset in
+// Corrupt flips a bit of the frame that comes after that many events, at an offset in
 // bytes from its start, or from its end if the offset is negative: 8 is in the
 // checksum of the prelude, -1 in that of the message.
 func (r *Reply) Corrupt(events, offset int) *Reply {
@@ -317,7 +317,7 @@ func (r *Reply) Corrupt(events, offset int) *Reply {
 	})
 }
 
-// Claim puts in place of the frame that comes after n events a prelude, with a
+// Claim puts in place of the frame that comes after that many events a prelude, with a
 // right checksum, that claims these lengths, and 16 bytes; then the stream
 // stays open.
 func (r *Reply) Claim(events int, total, headers uint32) *Reply {

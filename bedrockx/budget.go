@@ -27,15 +27,17 @@ type Budget struct {
 	reserved pricing.Amount
 }
 
-// NewBudget returns a budget in US dollars.
+// NewBudget returns a budget of limit US dollars, which never starts anew.
 func NewBudget(limit pricing.Amount) *Budget { return &Budget{limit: limit} }
 
-// NewDailyBudget returns a budget in US dollars for each day, in UTC.
+// NewDailyBudget returns a budget of limit US dollars that starts anew each day
+// at 00:00 UTC. What is set aside at that moment counts for the new day.
 func NewDailyBudget(limit pricing.Amount) *Budget {
 	return &Budget{limit: limit, period: 24 * time.Hour}
 }
 
-// Spent is what was spent in this period.
+// Spent is what was spent so far, in US dollars; of a daily budget, on this day
+// in UTC.
 func (b *Budget) Spent() pricing.Amount {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,7 +45,7 @@ func (b *Budget) Spent() pricing.Amount {
 	return b.spent
 }
 
-// Remaining is what is neither spent nor set aside.
+// Remaining is what is neither spent nor set aside, in US dollars.
 func (b *Budget) Remaining() pricing.Amount {
 	b.mu.Lock()
 	defer b.mu.Unlock()

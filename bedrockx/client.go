@@ -28,8 +28,8 @@ type Client struct {
 	breakers sync.Map // of breakerKey and *breaker
 }
 
-// New returns a client that calls api. The options are applied in their order
-// to the defaults of [Service].
+// New returns a client that calls api. The options are applied in their order;
+// what they leave zero gets the defaults of [Service].
 func New(api RuntimeAPI, optFns ...func(*Options)) *Client {
 	c := &Client{api: api}
 	for _, fn := range optFns {

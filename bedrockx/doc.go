@@ -7,8 +7,8 @@
 //		MaxTokens: 512,
 //		Messages:  []anthropic.Message{anthropic.User("What is One Piece about?")},
 //	})
-//	if errors.Is(err, bedrockx.ErrThrottled) {
-//		…
+//	if err != nil {
+//		return err // errors.Is(err, bedrockx.ErrThrottled) and others tell the kind
 //	}
 //	fmt.Println(result.Output.Text(), result.Usage, result.Cost)
 //
@@ -18,7 +18,8 @@
 //
 // # The pipeline
 //
-// A [Call] passes these steps, each a [Middleware]:
+// A [Call] passes these steps, each a [Middleware] but for the last two: send is
+// the innermost [Handler], and meter is [Call.End].
 //
 //	validate → yours (Options.Middleware) → budget → fallback → retry → send → meter
 //

@@ -70,8 +70,8 @@ var (
 	ErrBudget          = errors.New("over budget")
 )
 
-// The bounds on waiting, each with an error of its own; errors.Is also finds
-// [ErrTimeout] for the first two, and [ErrStalled] is the third.
+// The errors of the bounds on waiting for a response and for its first output;
+// errors.Is also finds [ErrTimeout]. That of Options.IdleTimeout is [ErrStalled].
 var (
 	ErrAttemptTimeout    = fmt.Errorf("no response within the attempt timeout: %w", ErrTimeout)
 	ErrFirstEventTimeout = fmt.Errorf("no output within the first-event timeout: %w", ErrTimeout)

@@ -25,7 +25,7 @@ type Item[T, R any] struct {
 //
 // When ctx ends, or the loop is left, no more inputs are taken and fn's
 // contexts end; Map returns when the calls under way have. Inputs are taken as
-// places fall free, so the sequence may be without end. n is at least 1.
+// places fall free, so the sequence may be without end. n below 1 means 1.
 func Map[T, R any](ctx context.Context, n int, inputs iter.Seq[T], fn func(context.Context, T) (R, error)) iter.Seq[Item[T, R]] {
 	return func(yield func(Item[T, R]) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -129,7 +129,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// resolved fills in the defaults; it is the only place that does.
+// resolved fills in the defaults, but for those that depend on the targets or
+// on the SDK client.
 func (o Options) resolved() Options {
 	Service(&o)
 	o.MaxAttempts = max(o.MaxAttempts, 1)

@@ -43,8 +43,8 @@ func retry(next Handler) Handler {
 	}
 }
 
-// backoff is a random time of at most BaseDelay × 2^(attempts-1), so that
-// clients that failed together do not come back together.
+// backoff is a random time below the smaller of MaxDelay and
+// BaseDelay × 2^(attempts-1), so that clients that failed together do not come back together.
 func backoff(o *Options, attempts int) time.Duration {
 	if o.BaseDelay <= 0 || o.MaxDelay <= 0 {
 		return 0

@@ -16,7 +16,8 @@ import (
 // means its default.
 type Options struct {
 	// Model, System, MaxTokens and Temperature stand in for what a request
-	// leaves out.
+	// leaves out. Model has no default; without a Temperature the model's own
+	// holds.
 	// MaxTokens is 2,048 by default: without a bound the service reserves the
 	// model's maximum of the quota, the most common cause of throttling.
 	Model       bedrockkit.ModelID
@@ -28,7 +29,7 @@ type Options struct {
 	// offers to the model.
 	Tools []Function
 
-	// MaxRounds bounds the requests of one loop. The default is 5; less than 1
+	// MaxRounds bounds the requests of one loop. The default is 5; negative
 	// means 1. The error is [ErrMaxRounds].
 	MaxRounds int
 

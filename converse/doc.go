@@ -17,6 +17,9 @@
 //	result, err := chat.Run(ctx, converse.Request{
 //		Messages: []converse.Message{converse.User("Is Berserk in stock?")},
 //	})
+//	if err != nil {
+//		return err // result holds the conversation so far
+//	}
 //	fmt.Println(result.Text(), result.Cost)
 //
 // # Values
@@ -31,7 +34,7 @@
 // [Client.Run] and [Client.RunStream] send, run the tools that the model asks
 // for and send their results, until the model has answered. What a tool does
 // wrong (an error, a panic, a timeout) and what the model does wrong (arguments
-// that the schema refuses, a tool that there is not) goes back to the model as
+// that the schema refuses, a tool that does not exist) goes back to the model as
 // an error result, so that it can mend its call. A tool runs only when the
 // model stopped in order to call it and its input came whole.
 //

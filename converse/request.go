@@ -35,7 +35,7 @@ type Request struct {
 	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
 }
 
-// ToolSpec tells the model of a tool.
+// ToolSpec describes a tool to the model.
 type ToolSpec struct {
 	Name        string          `json:"name"` // 1 to 64 of letters, digits, _ and -
 	Description string          `json:"description"`

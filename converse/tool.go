@@ -138,6 +138,7 @@ type PanicError struct {
 	Stack []byte
 }
 
+// Error says which tool panicked.
 func (e *PanicError) Error() string { return fmt.Sprintf("tool %q panicked", e.Tool) }
 
 // run runs the tool of one call. It always returns a result that can be sent;

@@ -32,6 +32,7 @@ var eventTypes = [...]string{
 	BlockStop: "BlockStop", MessageStop: "MessageStop", Metadata: "Metadata", Unknown: "Unknown",
 }
 
+// String is the name of the type, for logs.
 func (t EventType) String() string {
 	if int(t) < len(eventTypes) && eventTypes[t] != "" {
 		return eventTypes[t]

@@ -26,7 +26,7 @@ type ReplayOptions struct {
 
 // Replay returns a stream of an answer that was kept, such as one from a cache:
 // whoever reads it can not tell it from a new one but by its Result, which says
-// CacheHit and a cost of nothing. The answer must be complete; that of a stream
+// CacheHit and a cost of zero. The answer must be complete; that of a stream
 // that broke is an error.
 //
 // The stream ends with ctx, or when it is left.
