@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -146,6 +147,9 @@ func New(optFns ...func(*Options)) (*Server, error) {
 	}
 	if opts.AccessKeyID == "" {
 		opts.AccessKeyID = "AKIDEXAMPLE"
+	}
+	if opts.Pace < 0 || math.IsNaN(opts.Pace) {
+		return nil, fmt.Errorf("bedrocktest: a pace of %v tokens a second; it is 0 or more", opts.Pace)
 	}
 	if opts.MaxBody <= 0 {
 		opts.MaxBody = defaultMaxBody

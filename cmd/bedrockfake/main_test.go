@@ -72,6 +72,7 @@ func TestBadArguments(t *testing.T) {
 		want string
 	}{
 		{[]string{"-addr", "0.0.0.0:0"}, "not on the loopback interface"},
+		{[]string{"-tps", "-1"}, "a pace of -1"},
 		{[]string{"-fault", "nonsense"}, "no such setting"},
 		{[]string{"-script", "does-not-exist.json"}, "does-not-exist.json"},
 		{[]string{"-script", broken}, "broken.json: reading a script"},
