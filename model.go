@@ -153,7 +153,7 @@ func (ident *Identity) setModel(s string) string {
 		s = rest
 		first, rest, ok = strings.Cut(s, ".")
 	}
-	if !ok || first == "" || rest == "" || strings.Contains(s, "/") {
+	if !ok || first == "" || rest == "" || strings.Contains(s, "/") || strings.Contains(first, ":") {
 		return "it does not name a provider and a model; an id has the form provider.model, as in amazon.nova-lite-v1:0"
 	}
 	if _, twice := profilePrefixes[first]; twice {

@@ -64,6 +64,7 @@ func TestModelIDRefused(t *testing.T) {
 		"a short ARN":                 "arn:aws:bedrock:us-east-1",
 		"another service":             "arn:aws:s3:::bucket/key",
 		"an unknown kind":             "arn:aws:bedrock:us-east-1:1:guardrail/abc",
+		"a provider with a colon":     "arn:aws:bedrock:us-east-1:1:inference-profile/eu.arn:aw.nova-lite-v1:0",
 		"no name":                     "arn:aws:bedrock:us-east-1::foundation-model/",
 		"a profile called a model":    "arn:aws:bedrock:us-east-1::foundation-model/us.amazon.nova-lite-v1:0",
 		"a model called a profile":    "arn:aws:bedrock:us-east-1:1:inference-profile/amazon.nova-lite-v1:0",
