@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -151,8 +152,9 @@ func TestAsyncInvoke(t *testing.T) {
 	assert.Len(t, list.AsyncInvokeSummaries, 1)
 
 	_, err = client.GetAsyncInvoke(t.Context(), &bedrockruntime.GetAsyncInvokeInput{InvocationArn: aws.String(arn + "x")})
-	var missing *types.ResourceNotFoundException
+	var missing smithy.APIError // an SDK of the floor knows no such error of this operation
 	require.ErrorAs(t, err, &missing)
+	assert.Equal(t, "ResourceNotFoundException", missing.ErrorCode())
 }
 
 func getJSON(t *testing.T, srv *bedrocktest.Server, path, body string) (int, map[string]any) {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -239,8 +240,11 @@ func TestErrors(t *testing.T) {
 	var streamErr *types.ModelStreamErrorException
 	require.ErrorAs(t, err, &streamErr)
 	assert.Equal(t, "boom", *streamErr.Message)
+	// An SDK of the floor knows no such error of this operation; its code is there.
 	_, err = client.Converse(t.Context(), in)
-	require.ErrorAs(t, err, &streamErr)
+	var api smithy.APIError
+	require.ErrorAs(t, err, &api)
+	assert.Equal(t, "ModelStreamErrorException", api.ErrorCode())
 }
 
 func TestControl(t *testing.T) {

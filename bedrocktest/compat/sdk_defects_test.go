@@ -1,4 +1,4 @@
-package bedrocktest_test
+package compat_test
 
 import (
 	"context"
@@ -24,9 +24,39 @@ import (
 // the plain client. These tests tell when one is mended: they then fail and say
 // what of this module can go.
 
+func inProcess(o *bedrocktest.Options) { o.InProcess = true }
+
+func noRetry(o *bedrockruntime.Options) { o.RetryMaxAttempts = 1 }
+
+func userText(text string) []types.Message {
+	return []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: text}}}}
+}
+
+func anthropicBody(text string) []byte {
+	b, _ := json.Marshal(map[string]any{
+		"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100,
+		"messages": []any{map[string]any{"role": "user", "content": text}},
+	})
+	return b
+}
+
+// streamEvents reads a ConverseStream with the plain client.
+func streamEvents(t *testing.T, client *bedrockruntime.Client, in *bedrockruntime.ConverseStreamInput) (events int, err error) {
+	out, err := client.ConverseStream(t.Context(), in)
+	if err != nil {
+		return 0, err
+	}
+	stream := out.GetStream()
+	defer stream.Close()
+	for range stream.Events() {
+		events++
+	}
+	return events, stream.Err()
+}
+
 // sayHi is a Converse with the plain client.
 func sayHi(t *testing.T, srv *bedrocktest.Server, optFns ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error) {
-	return srv.Client(optFns...).Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+	return srv.Client(optFns...).Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(model), Messages: userText("Hi")})
 }
 
 // A stream whose body ends early looks like one that has ended well, wherever it
@@ -34,12 +64,12 @@ func sayHi(t *testing.T, srv *bedrocktest.Server, optFns ...func(*bedrockruntime
 func TestSDKDefectStreamBreaksOffSilently(t *testing.T) {
 	operations := map[string]func(*testing.T, *bedrockruntime.Client) error{
 		"ConverseStream": func(t *testing.T, client *bedrockruntime.Client) error {
-			_, err := readStream(t, client, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+			_, err := streamEvents(t, client, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(model), Messages: userText("Hi")})
 			return err
 		},
 		"InvokeModelWithResponseStream": func(t *testing.T, client *bedrockruntime.Client) error {
 			out, err := client.InvokeModelWithResponseStream(t.Context(), &bedrockruntime.InvokeModelWithResponseStreamInput{
-				ModelId: aws.String(haiku), ContentType: aws.String("application/json"), Body: anthropicBody("Hi"),
+				ModelId: aws.String(model), ContentType: aws.String("application/json"), Body: anthropicBody("Hi"),
 			})
 			if err != nil {
 				return err
@@ -146,7 +176,7 @@ func TestSDKDefectStreamThatIsLeftLeaks(t *testing.T) {
 		srv.Reply(bedrocktest.Text("a stream of many events").ChunkSize(1))
 		before := sdkGoroutines()
 		ctx, cancel := context.WithCancel(t.Context())
-		out, err := srv.Client(noRetry).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+		out, err := srv.Client(noRetry).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(model), Messages: userText("Hi")})
 		require.NoError(t, err)
 		stream := out.GetStream()
 		<-stream.Events()
@@ -169,7 +199,7 @@ func TestSDKDefectStalledStreamIsWaitedFor(t *testing.T) {
 		srv.Reply(bedrocktest.Text("Hello").StallAfter(1))
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		out, err := srv.Client(noRetry).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+		out, err := srv.Client(noRetry).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(model), Messages: userText("Hi")})
 		require.NoError(t, err)
 		stream := out.GetStream()
 		defer stream.Close()
@@ -210,7 +240,7 @@ func TestSDKDefectContentType(t *testing.T) {
 	srv := bedrocktest.NewServer(t, inProcess)
 	srv.Reply(bedrocktest.Text("Hello"))
 	// The outcome is the server's business.
-	_, _ = srv.Client(noRetry).InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{ModelId: aws.String(haiku), Body: anthropicBody("Hi")})
+	_, _ = srv.Client(noRetry).InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{ModelId: aws.String(model), Body: anthropicBody("Hi")})
 	requests := srv.Requests()
 	require.Len(t, requests, 1)
 	assert.Equal(t, "application/octet-stream", requests[0].Header.Get("Content-Type"),
