@@ -168,10 +168,14 @@ func (a *accumulator) appendRaw(d delta) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	text, ok := appendString(b.scratch[:0], d.raw)
-	b.scratch = text
-	if !ok {
-		return "", false
+	text := d.raw
+	if !plain(text) {
+		var ok bool
+		text, ok = appendString(b.scratch[:0], d.raw)
+		b.scratch = text
+		if !ok {
+			return "", false
+		}
 	}
 	a.seen = true
 	return b.append(text), true

@@ -119,6 +119,16 @@ func (s *scanner) end() bool {
 	return s.at == len(s.b)
 }
 
+// plain reports whether a raw string is its own text: ASCII without escapes.
+func plain(raw []byte) bool {
+	for _, c := range raw {
+		if c-0x20 >= utf8.RuneSelf-0x20 || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // appendString appends the text of a raw string to dst. It fails at what
 // encoding/json refuses or replaces: control characters, bytes that are no
 // UTF-8, escapes that are none and lone surrogates.

@@ -54,6 +54,9 @@ type Stream struct {
 	kept    int64      // bytes of payloads that were read
 	pending []Event    // decoded; those from head on have not been given out
 	head    int
+	hot     Event // the piece of a frame that holds nothing else, where direct let it pass by pending
+	direct  bool
+	passed  bool // hot is to be given out, before pending
 	acc     accumulator
 	done    bool
 	err     error
@@ -194,7 +197,7 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 				yield(Event{}, err)
 				return
 			}
-			if !yield(ev, nil) {
+			if !yield(*ev, nil) {
 				return
 			}
 		}
@@ -205,7 +208,16 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 // is like [Stream.Events].
 func (s *Stream) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for ev, err := range s.Events() {
+		if s.claimed.Swap(true) {
+			yield("", ErrUsed)
+			return
+		}
+		defer s.Close()
+		for {
+			ev, err := s.next()
+			if err == io.EOF {
+				return
+			}
 			if err != nil {
 				yield("", err)
 				return
@@ -217,8 +229,9 @@ func (s *Stream) Text() iter.Seq2[string, error] {
 	}
 }
 
-// next returns the next event, io.EOF after the last one of a whole answer.
-func (s *Stream) next() (Event, error) {
+// next returns the next event, io.EOF after the last one of a whole answer. The
+// event holds until the next call.
+func (s *Stream) next() (*Event, error) {
 	ev, err := s.locked()
 	if err != nil {
 		s.settle()
@@ -226,24 +239,30 @@ func (s *Stream) next() (Event, error) {
 	return ev, err
 }
 
-func (s *Stream) locked() (Event, error) {
+func (s *Stream) locked() (*Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.head == len(s.pending) {
 		s.pending, s.head = s.pending[:0], 0
 		if s.done {
-			return Event{}, s.err
+			return nil, s.err
 		}
+		s.direct = true
 		err := s.read()
+		s.direct = false
 		if err != nil && err != io.EOF {
 			err = s.resume(err)
 		}
 		if err != nil {
-			return Event{}, s.finish(err)
+			return nil, s.finish(err)
+		}
+		if s.passed {
+			s.passed = false
+			return &s.hot, nil
 		}
 	}
 	s.head++
-	return s.pending[s.head-1], nil
+	return &s.pending[s.head-1], nil
 }
 
 // read decodes one more frame into s.pending. It returns io.EOF where a whole
@@ -308,7 +327,13 @@ func (s *Stream) addRaw(d delta) bool {
 		return false
 	}
 	text, ok := s.acc.appendRaw(d)
-	if ok {
+	switch {
+	case !ok:
+	case s.direct && !s.passed && len(s.pending) == 0:
+		// The copy of a whole event would cost more than all of its scan.
+		s.hot.Type, s.hot.Index, s.hot.Text = d.typ, d.index, text
+		s.passed = true
+	default:
 		s.pending = append(s.pending, Event{Type: d.typ, Index: d.index, Text: text})
 	}
 	return ok
