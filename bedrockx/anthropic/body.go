@@ -1,0 +1,104 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+)
+
+// The bodies in JSON. Like the blocks they are written in one pass, and what
+// nearly every response is, is read in one.
+
+type plainRequest Request
+
+type wireRequest struct {
+	*plainRequest
+	System   []any         `json:"system,omitempty"`
+	Messages []wireMessage `json:"messages"`
+}
+
+type wireMessage struct {
+	Role    string `json:"role"`
+	Content []any  `json:"content"`
+}
+
+// MarshalJSON writes the body as the Messages API takes it.
+func (r Request) MarshalJSON() ([]byte, error) {
+	if r.AnthropicVersion == "" {
+		r.AnthropicVersion = Version
+	}
+	w := wireRequest{plainRequest: (*plainRequest)(&r), Messages: make([]wireMessage, len(r.Messages))}
+	var err error
+	if w.System, err = r.System.wire(); err != nil {
+		return nil, fmt.Errorf("system: %w", err)
+	}
+	for i, m := range r.Messages {
+		w.Messages[i].Role = m.Role
+		if w.Messages[i].Content, err = m.Content.wire(); err != nil {
+			return nil, fmt.Errorf("messages[%d].%w", i, err)
+		}
+	}
+	return family.Marshal(w, r.Extra)
+}
+
+// UnmarshalJSON reads a body.
+func (r *Request) UnmarshalJSON(data []byte) error {
+	extra, err := family.Unmarshal(data, (*plainRequest)(r))
+	r.Extra = extra
+	return err
+}
+
+type plainTool Tool
+
+// MarshalJSON writes the tool as the Messages API takes it.
+func (t Tool) MarshalJSON() ([]byte, error) { return family.Marshal(plainTool(t), t.Extra) }
+
+// UnmarshalJSON reads a tool.
+func (t *Tool) UnmarshalJSON(data []byte) error {
+	extra, err := family.Unmarshal(data, (*plainTool)(t))
+	t.Extra = extra
+	return err
+}
+
+type plainResponse Response
+
+// MarshalJSON writes the body as it came.
+func (r Response) MarshalJSON() ([]byte, error) { return family.Marshal(plainResponse(r), r.Extra) }
+
+// UnmarshalJSON reads a body.
+func (r *Response) UnmarshalJSON(data []byte) error {
+	if r.unmarshalKnown(data) {
+		return nil
+	}
+	extra, err := family.Unmarshal(data, (*plainResponse)(r))
+	r.Extra = extra
+	return err
+}
+
+// unmarshalKnown reads a body that has no field and no block that this version
+// does not know, and reports whether it is one.
+func (r *Response) unmarshalKnown(data []byte) bool {
+	var v struct {
+		plainResponse
+		Content []plainBlock `json:"content"`
+	}
+	if !family.Strict(data, &v) {
+		return false
+	}
+	content := make(Blocks, len(v.Content))
+	for i, b := range v.Content {
+		if !blockTypes[b.Type] {
+			return false
+		}
+		content[i] = Block(b)
+	}
+	*r = Response(v.plainResponse)
+	r.Content = content
+	return true
+}
+
+var (
+	_ json.Marshaler   = Request{}
+	_ json.Unmarshaler = (*Request)(nil)
+)

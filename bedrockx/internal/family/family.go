@@ -1,0 +1,143 @@
+// Package family is what the packages of the model families share: bodies with
+// fields that this module does not know, and the check of the model.
+package family
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mangaassist/bedrockkit"
+)
+
+// CheckModel returns an error where the id names a model that takes another
+// body. An id that does not tell its model, such as the ARN of an application
+// profile, is taken as it is.
+func CheckModel(model bedrockkit.ModelID, request string, prefixes ...string) error {
+	base := string(model.Base())
+	if base == "" || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(base, p) }) {
+		return nil
+	}
+	return fmt.Errorf("%s is for models named %s…, and not for %s", request, strings.Join(prefixes, "… or "), base)
+}
+
+// Marshal writes v, a struct or a pointer to one, as a JSON object and adds the
+// extra fields in the order of their names. It writes <, > and & as they are:
+// what was read is written again byte for byte.
+func Marshal(v any, extra map[string]json.RawMessage) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	body := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if len(extra) == 0 {
+		return body, nil
+	}
+	known := fieldsOf(v)
+	body = body[:len(body)-1]
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if known[strings.ToLower(name)] {
+			return nil, fmt.Errorf("extra has %q, which is a field of its own; set that one", name)
+		}
+		if !json.Valid(extra[name]) {
+			return nil, fmt.Errorf("the value of %q in extra is not JSON", name)
+		}
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		body = append(append(append(body, key...), ':'), extra[name]...)
+	}
+	return append(body, '}'), nil
+}
+
+// Unmarshal reads a JSON object into the struct that v points to and returns
+// the fields that it has no place for, nil where there are none.
+func Unmarshal(data []byte, v any) (map[string]json.RawMessage, error) {
+	// What nearly every object is takes one pass.
+	if Strict(data, v) {
+		return nil, nil
+	}
+	reflect.ValueOf(v).Elem().SetZero()
+	if err := json.Unmarshal(data, v); err != nil {
+		return nil, err
+	}
+	var extra map[string]json.RawMessage
+	if err := json.Unmarshal(data, &extra); err != nil {
+		return nil, err
+	}
+	known := fieldsOf(v)
+	maps.DeleteFunc(extra, func(name string, _ json.RawMessage) bool { return known[strings.ToLower(name)] })
+	if len(extra) == 0 {
+		return nil, nil
+	}
+	return extra, nil
+}
+
+// Strict reads JSON into v and reports whether v has a place for all of it.
+func Strict(data []byte, v any) bool {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if dec.Decode(v) != nil {
+		return false
+	}
+	return len(bytes.TrimSpace(data[dec.InputOffset():])) == 0
+}
+
+// fields are the names of each struct's JSON fields, in lower case as
+// encoding/json compares them.
+var fields sync.Map // of map[string]bool by reflect.Type
+
+func fieldsOf(v any) map[string]bool {
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if known, ok := fields.Load(t); ok {
+		return known.(map[string]bool)
+	}
+	known := map[string]bool{}
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous || !f.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch name {
+		case "-":
+			continue
+		case "":
+			name = f.Name
+		}
+		known[strings.ToLower(name)] = true
+	}
+	fields.Store(t, known)
+	return known
+}
+
+// Usage is the usage of a body that counts its input and output in tokens. It
+// is unknown where the body lacks either or says what cannot be.
+func Usage(input, output *int64) bedrockkit.Usage {
+	if input == nil || output == nil || *input < 0 || *output < 0 {
+		return bedrockkit.Usage{Unknown: true}
+	}
+	return bedrockkit.Usage{InputTokens: *input, OutputTokens: *output}
+}
+
+// Between returns an error where a value is given and out of its range. The
+// ends belong to the range.
+func Between[N int | float64](name string, value *N, low, high N) error {
+	if value == nil || *value >= low && *value <= high {
+		return nil
+	}
+	return fmt.Errorf("%s is %v; it is from %v to %v", name, *value, low, high)
+}
