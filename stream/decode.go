@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -76,15 +77,12 @@ func exception(name string, payload []byte) error {
 // appendBase64 appends what the raw JSON string encodes to dst. Base64 has no
 // character that JSON must escape, but some encoders escape the slash.
 func appendBase64(dst, raw []byte) ([]byte, error) {
-	for _, c := range raw {
-		if c == '\\' {
-			plain, ok := appendString(nil, raw)
-			if !ok {
-				return dst, fmt.Errorf("%w: its bytes are no JSON string", errFrame)
-			}
-			raw = plain
-			break
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		plain, ok := appendString(nil, raw)
+		if !ok {
+			return dst, fmt.Errorf("%w: its bytes are no JSON string", errFrame)
 		}
+		raw = plain
 	}
 	out, err := base64.StdEncoding.AppendDecode(dst, raw)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 )
 
@@ -110,7 +109,7 @@ func (r *Reader) next() error {
 	case headers > MaxHeaders:
 		return fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
 	}
-	sum := crc32.ChecksumIEEE(prelude[:8])
+	sum := checksum(0, prelude[:8])
 	if sum != binary.BigEndian.Uint32(prelude[8:]) {
 		return fmt.Errorf("%w in the prelude", ErrChecksum)
 	}
@@ -119,7 +118,7 @@ func (r *Reader) next() error {
 		return err
 	}
 	raw := r.buf[r.off : r.off+n]
-	if crc32.Update(sum, crc32.IEEETable, raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
+	if checksum(sum, raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
 		return fmt.Errorf("%w in the message", ErrChecksum)
 	}
 	r.off += n
