@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+)
+
+// course is what the races share.
+type course struct {
+	ctx    context.Context
+	server *server
+	rounds int
+	work   int // how often a contestant runs in a round
+	only   *regexp.Regexp
+}
+
+// measure lets those contestants run that -only leaves.
+func (c *course) measure(r *race, contestants []contestant, units, want int) error {
+	contestants = slices.DeleteFunc(contestants, func(x contestant) bool { return !c.only.MatchString(x.name) })
+	return r.measure(c.ctx, contestants, c.rounds, c.work, units, want)
+}
+
+// events is the number of a stream's events: its deltas and five more.
+const events = deltas + 5
+
+// races are what can be named on the command line, in their order.
+var races = []struct {
+	name, about string
+	run         func(*course) (*race, error)
+}{
+	{"h2", "streams that come at once, over HTTP/2 with TLS", func(c *course) (*race, error) {
+		return c.streams("Streams over HTTP/2 with TLS, sent at once", "burst", true)
+	}},
+	{"h1", "streams that come at once, over HTTP/1.1 with TLS", func(c *course) (*race, error) {
+		return c.streams("Streams over HTTP/1.1 with TLS, sent at once", "burst", false)
+	}},
+	{"flush", "streams with a flush after every event, over HTTP/2", func(c *course) (*race, error) {
+		return c.streams("Streams over HTTP/2 with TLS, flushed after every event", "flush", true)
+	}},
+	{"memory", "streams in memory, on one processor", (*course).memoryStreams},
+	{"first", "the client's share of the time to the first delta", (*course).first},
+	{"slow", "a thousand slow streams at once: memory and goroutines", (*course).slow},
+	{"calls", "unary calls over HTTP/2", (*course).calls},
+	{"alone", "unary calls in memory", (*course).memoryCalls},
+	{"parallel", "unary calls of many goroutines through one client", (*course).parallelCalls},
+	{"pipeline", "the pipeline around an API that does nothing", (*course).pipeline},
+	{"request", "Converse with 20 KB of history and 5 tools", (*course).request},
+}
+
+func (c *course) streams(title, pace string, http2 bool) (*race, error) {
+	client := c.server.client(pace, http2)
+	defer client.CloseIdleConnections()
+	contestants, err := streamers(client, client)
+	if err != nil {
+		return nil, err
+	}
+	r := &race{Title: title, Per: "event", Baseline: sdkConverse}
+	return r, c.measure(r, contestants, events, textBytes(deltas))
+}
+
+func (c *course) memoryStreams() (*race, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const contentType = "application/vnd.amazon.eventstream"
+	contestants, err := streamers(memory(bytes.Join(converseFrames(deltas), nil), contentType), memory(bytes.Join(invokeFrames(deltas), nil), contentType))
+	if err != nil {
+		return nil, err
+	}
+	r := &race{Title: "Streams in memory, on one processor", Per: "event", Baseline: sdkConverse}
+	return r, c.measure(r, contestants, events, textBytes(deltas))
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	serveOnly := flag.Bool("serve", false, "be the server (bench starts it by itself)")
+	rounds := flag.Int("rounds", 11, "rounds of each race")
+	work := flag.Int("work", 20, "streams or hundreds of calls a round")
+	only := flag.String("only", "", "a regular expression: the contestants that run")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the client to this file")
+	flag.Usage = usage
+	flag.Parse()
+	if *serveOnly {
+		return serve()
+	}
+	named := flag.Args()
+	for _, name := range named {
+		if !slices.ContainsFunc(races, func(r struct {
+			name, about string
+			run         func(*course) (*race, error)
+		}) bool {
+			return r.name == name
+		}) {
+			return fmt.Errorf("there is no race %q; see -h", name)
+		}
+	}
+	if *rounds < 1 || *work < 1 {
+		return errors.New("-rounds and -work are at least 1")
+	}
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	srv, err := start()
+	if err != nil {
+		return err
+	}
+	defer srv.stop()
+	c := &course{ctx: ctx, server: srv, rounds: *rounds, work: *work, only: pattern}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	for _, entry := range races {
+		if len(named) > 0 && !slices.Contains(named, entry.name) {
+			continue
+		}
+		r, err := entry.run(c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", entry.name, err)
+		}
+		r.Name = entry.name
+		r.print(os.Stdout)
+	}
+	return nil
+}
+
+func usage() {
+	w := flag.CommandLine.Output()
+	fmt.Fprintf(w, "usage: go run . [flags] [race ...]\n\nraces, all of them where none is named:\n")
+	for _, r := range races {
+		fmt.Fprintf(w, "  %s%s %s\n", r.name, strings.Repeat(" ", 8-len(r.name)), r.about)
+	}
+	fmt.Fprintln(w, "\nflags:")
+	flag.PrintDefaults()
+}
