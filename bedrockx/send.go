@@ -82,7 +82,7 @@ func (c *Call) failed(e *Error, began time.Time) error {
 func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	var input any
 	call.RequestID = ""
-	tap := tap{}
+	tap := &tap{}
 	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
 			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", call.api)}
@@ -94,10 +94,7 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	} else {
 		tap.body = call.Body
 	}
-	optFns := make([]func(*bedrockruntime.Options), 0, len(call.Options.SDKOptions)+1)
-	optFns = append(optFns, call.Options.SDKOptions...)
-	optFns = append(optFns, tap.install)
-
+	optFns := append(append(tap.optFns[:0], call.Options.SDKOptions...), tap.install)
 	out, meta, err := invoke(ctx, call, input, optFns)
 	call.ServiceTier = bedrockkit.ServiceTier(tap.header.Get("X-Amzn-Bedrock-Service-Tier"))
 	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
@@ -111,7 +108,8 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 		}
 		return nil, err
 	}
-	return &Response{Header: tap.header, Body: tap.taken, SDK: out}, nil
+	tap.response = Response{Header: tap.header, Body: tap.taken, SDK: out}
+	return &tap.response, nil
 }
 
 // invoke calls the operation's method. A nil input stands for one that holds
@@ -194,6 +192,10 @@ type tap struct {
 	body   []byte // what goes out, nil for the SDK's own serialization
 	header http.Header
 	taken  io.ReadCloser
+
+	// What else an attempt needs, in one allocation.
+	response Response
+	optFns   [4]func(*bedrockruntime.Options)
 }
 
 func (t *tap) install(o *bedrockruntime.Options) {
