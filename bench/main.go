@@ -91,6 +91,7 @@ func run() error {
 	rounds := flag.Int("rounds", 11, "rounds of each race")
 	work := flag.Int("work", 20, "streams or hundreds of calls a round")
 	only := flag.String("only", "", "a regular expression: the contestants that run")
+	out := flag.String("out", "", "write each race as a table (JSON) and a plot (SVG) into this folder")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the client to this file")
 	flag.Usage = usage
 	flag.Parse()
@@ -144,6 +145,11 @@ func run() error {
 		}
 		r.Name = entry.name
 		r.print(os.Stdout)
+		if *out != "" {
+			if err := r.write(*out); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -109,6 +112,18 @@ func median[T any](of []T, value func(T) float64) float64 {
 		return (values[n/2-1] + values[n/2]) / 2
 	}
 	return values[len(values)/2]
+}
+
+// write keeps the race in a folder.
+func (r *race) write(folder string) error {
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, r.Name+".json"), append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, r.Name+".svg"), r.svg(), 0o644)
 }
 
 func (r *race) print(w io.Writer) {
