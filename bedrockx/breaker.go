@@ -4,10 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
-
-	"github.com/mangaassist/bedrockkit"
 )
 
 // A breaker leaves a target alone that fails too often, so that callers do not
@@ -20,22 +16,6 @@ type breaker struct {
 	window    atomic.Int64 // when the counts began
 	failed    atomic.Int64
 	answered  atomic.Int64
-}
-
-// breakerKey is an account and region, as far as the SDK's client tells them
-// apart, and a model.
-type breakerKey struct {
-	sdk    *bedrockruntime.Client
-	region string
-	model  bedrockkit.ModelID
-}
-
-func (c *Client) breaker(key breakerKey) *breaker {
-	if b, ok := c.breakers.Load(key); ok {
-		return b.(*breaker)
-	}
-	b, _ := c.breakers.LoadOrStore(key, &breaker{})
-	return b.(*breaker)
 }
 
 // allow reports whether a call may go to the target.

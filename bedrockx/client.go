@@ -3,7 +3,6 @@ package bedrockx
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -25,7 +24,8 @@ type Client struct {
 	given    Options // as the caller gave them
 	options  Options // with the defaults filled in
 	handler  Handler
-	breakers sync.Map // of breakerKey and *breaker
+	breakers perTarget[breaker]
+	retries  perTarget[retryBudget]
 }
 
 // New returns a client that calls api. The options are applied in their order;
@@ -91,7 +91,7 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 
 // pipeline composes the steps of doc.go's list, the first one outermost.
 func (c *Client) pipeline(o *Options) Handler {
-	handler := retry(send)
+	handler := c.retry(send)
 	handler = c.fallback(handler)
 	handler = budget(handler)
 	for _, m := range slices.Backward(o.Middleware) {

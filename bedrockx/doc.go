@@ -41,7 +41,8 @@
 //
 // The client retries by itself, by kind of error (see [Options.MaxAttempts]),
 // and turns the SDK's retries off for its calls: Bedrock sees exactly as many
-// requests as the policy says.
+// requests as the policy says. A retry budget for each target bounds the share
+// of retries (see [Options.RetryBudget]).
 //
 // # Fallback
 //

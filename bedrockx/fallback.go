@@ -36,9 +36,10 @@ type Failure struct {
 	RequestID string             `json:"request_id,omitempty"`
 	Latency   time.Duration      `json:"latency_ns"` // 0 where nothing was sent
 
-	// Cost is what the attempt cost, where its response told the usage before
-	// it was refused. The cost of the call holds it too.
-	Cost *pricing.Amount `json:"cost,omitempty"`
+	// Usage and Cost are what the attempt took, where its response told the
+	// usage before it was refused. The cost of the call holds it too.
+	Usage bedrockkit.Usage `json:"usage,omitzero"`
+	Cost  *pricing.Amount  `json:"cost,omitempty"`
 }
 
 // ErrCircuitOpen is the error of a target that is left alone for a while
@@ -128,7 +129,7 @@ func (c *Client) guarded(ctx context.Context, call *Call, next Handler) error {
 	if o.BreakerFailures < 0 || len(o.Fallback) == 0 && o.BreakerFailures == 0 {
 		return next(ctx, call)
 	}
-	b := c.breaker(breakerKey{call.sdk, call.region, call.Model})
+	b := c.breakers.get(call.target())
 	if !b.allow(o, time.Now()) {
 		e := &Error{Kind: KindOverloaded, Err: fmt.Errorf("%w for %s", ErrCircuitOpen, call.Model)}
 		call.Failures = append(call.Failures, Failure{Model: call.Model, Region: call.region, Kind: e.Kind})

@@ -28,6 +28,14 @@ type Options struct {
 	BaseDelay time.Duration
 	MaxDelay  time.Duration
 
+	// RetryBudget bounds the share of retries among the requests to one target
+	// (account, region and model): so many retries, and one more for every five
+	// calls that were answered. So a client does not multiply the load on a
+	// service that is failing. Without a retry left, the error is returned as
+	// if it had been the last attempt's. The default is 100, as that of the
+	// AWS SDK; negative means no such bound.
+	RetryBudget int
+
 	// AttemptTimeout bounds one attempt: that of a unary call to the end of
 	// its response, that of a stream to the headers of its response. The
 	// default is 120 s. The error is [ErrAttemptTimeout].
@@ -136,6 +144,7 @@ func (o Options) resolved() Options {
 	o.MaxAttempts = max(o.MaxAttempts, 1)
 	setDefault(&o.BaseDelay, 200*time.Millisecond)
 	setDefault(&o.MaxDelay, 20*time.Second)
+	setDefault(&o.RetryBudget, 100)
 	setDefault(&o.FirstEventTimeout, o.AttemptTimeout)
 	setDefault(&o.IdleTimeout, 60*time.Second)
 	setDefault(&o.MaxResponseBytes, 64<<20)

@@ -9,11 +9,14 @@ import (
 
 // retry sends again, to the same target, what a retry can mend. For a stream an attempt lasts until
 // its first output, so nothing that the caller has seen is ever sent twice.
-func retry(next Handler) Handler {
+func (c *Client) retry(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
 		for sent := 1; ; sent++ {
 			err := next(ctx, call)
 			if err == nil {
+				if b := c.retries.find(call.target()); b != nil {
+					b.answered()
+				}
 				return nil
 			}
 			e, ok := err.(*Error)
@@ -30,6 +33,10 @@ func retry(next Handler) Handler {
 			wait := max(backoff(call.Options, sent), e.RetryAfter)
 			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 				e.note = "not retried, as the wait would end after the caller's deadline"
+				return e
+			}
+			if size := call.Options.RetryBudget; size >= 0 && !c.retries.get(call.target()).take(size) {
+				e.note = "not retried, as too many calls to the target fail and are retried (Options.RetryBudget)"
 				return e
 			}
 			timer := time.NewTimer(wait)
