@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
-
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/stream"
@@ -133,6 +131,9 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 		return &bedrockx.Error{Op: op, Model: req.Model, Kind: bedrockx.KindValidation, Err: err}
 	}
 	setDefault(&req.Model, o.Model)
+	if req.isPrompt() {
+		o.MaxTokens, o.Temperature, o.System, o.Tools = 0, nil, "", nil
+	}
 	setDefault(&req.MaxTokens, o.MaxTokens)
 	setDefault(&req.Temperature, o.Temperature)
 	if req.System == nil && o.System != "" {
@@ -146,7 +147,10 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			req.Tools = append(req.Tools, f.Spec)
 		}
 	}
-	body, err := req.body()
+	if err := req.preflight(); err != nil {
+		return nil, fail(err)
+	}
+	body, err := req.appendBody(nil, op)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -158,14 +162,11 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			return c.call(op, &again, o)
 		},
 		SDKInput: func() (any, error) {
-			in, err := req.sdkInput()
+			in, err := req.SDK()
 			if err != nil || op == bedrockx.OpConverse {
 				return in, err
 			}
-			return &bedrockruntime.ConverseStreamInput{
-				Messages: in.Messages, System: in.System, InferenceConfig: in.InferenceConfig, ToolConfig: in.ToolConfig,
-				AdditionalModelRequestFields: in.AdditionalModelRequestFields, ServiceTier: in.ServiceTier,
-			}, nil
+			return req.sdkStreamInput(in), nil
 		},
 	}, nil
 }

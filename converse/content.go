@@ -2,36 +2,73 @@ package converse
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"path"
+	"strings"
 )
 
-// Content is a block of a message: [Text], [Image], [Document], [ToolUse],
-// [ToolResult], [JSON] (within a tool result), [Reasoning], [Redacted],
+// Content is a block of a message: [Text], [Image], [Document], [Video],
+// [Audio], [ToolUse], [ToolResult], [JSON] (within a tool result), [Reasoning],
+// [Redacted], [CitedText], [SearchResult], [GuardText], [GuardImage],
 // [CachePoint] or [Raw]. The set is closed.
 type Content interface {
 	appendJSON(b []byte) ([]byte, error)
+	sizeHint() int // about the bytes of its JSON
 }
 
-// Text is a text. Bedrock refuses one that is blank.
+// Text is a text in UTF-8. Bedrock refuses one that is blank.
 type Text string
 
-// Image is a picture.
+// Image is a picture: of up to 3.75 MB, 20 of them in a message at most.
 type Image struct {
 	Format string // "png", "jpeg", "gif" or "webp"
 	Bytes  []byte
-	S3URI  string // instead of Bytes, where the model takes it
+
+	// S3URI, instead of Bytes, is an object in Amazon S3, where the model takes
+	// one. S3Owner is the account of its bucket, if that is another's.
+	S3URI   string
+	S3Owner string
 }
 
-// Document is a file for the model to read.
+// Document is a file for the model to read: of up to 4.5 MB, five of them in a
+// request at most, and beside a [Text]. Exactly one of Bytes, S3URI, Text and
+// Chunks is set.
 type Document struct {
-	Format string // "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md"
+	Format string // "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md"; may be empty with Text and Chunks
 	// Name has letters, digits, single spaces, hyphens, parentheses and square
-	// brackets, 200 of them at most. The model sees it.
+	// brackets, 200 of them at most. No other document of the request has it.
+	// The model sees it. [DocumentName] makes one of a file's name.
 	Name  string
 	Bytes []byte
-	S3URI string // instead of Bytes, where the model takes it
+
+	S3URI   string // an object in Amazon S3, where the model takes one
+	S3Owner string // the account of its bucket, if that is another's
+
+	Text   string   // the document as plain text
+	Chunks []string // the document in the pieces that are to be cited
+
+	Context   string // what the model is told about it, for its citations
+	Citations bool   // whether the model is to cite it; the answer is then [CitedText]
+}
+
+// Video is a film.
+type Video struct {
+	Format string // "mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv" or "three_gp"
+	Bytes  []byte
+
+	S3URI   string // an object in Amazon S3, instead of Bytes
+	S3Owner string // the account of its bucket, if that is another's
+}
+
+// Audio is a recording.
+type Audio struct {
+	Format string // "mp3", "wav", "flac", "ogg", "opus", "aac", "m4a", "mp4", "pcm", "webm" and others
+	Bytes  []byte
+
+	S3URI   string // an object in Amazon S3, instead of Bytes
+	S3Owner string // the account of its bucket, if that is another's
 }
 
 // ToolUse is a call of a tool that the model asks for.
@@ -53,7 +90,7 @@ const (
 // ToolResult answers a [ToolUse] of the message before.
 type ToolResult struct {
 	ToolUseID string
-	Content   Contents // Text, JSON, Image or Document
+	Content   Contents // Text, JSON, Image, Document, Video or SearchResult
 	Status    ToolStatus
 }
 
@@ -71,253 +108,191 @@ type Reasoning struct {
 // exactly as it came.
 type Redacted []byte
 
+// CitedText is a text of the model with the passages that it rests on. Models
+// write it where a [Document] or a [SearchResult] has Citations set.
+type CitedText struct {
+	Content   []string // the pieces of the text
+	Citations []Citation
+}
+
+// Text is the text without its citations.
+func (c CitedText) Text() string { return strings.Join(c.Content, "") }
+
+// Citation is a passage that a [CitedText] rests on.
+type Citation struct {
+	Title         string   // of the document or the page
+	Source        string   // of a search result
+	SourceContent []string // the passage
+	Location      Location
+}
+
+// LocationKind says what the numbers of a [Location] count.
+type LocationKind string
+
+// The kinds, as the API names them.
+const (
+	LocationChar         LocationKind = "documentChar"  // characters of a document
+	LocationPage         LocationKind = "documentPage"  // pages of a document
+	LocationChunk        LocationKind = "documentChunk" // Document.Chunks
+	LocationSearchResult LocationKind = "searchResultLocation"
+	LocationWeb          LocationKind = "web"
+)
+
+// Location says where a passage is. Its zero value means that the model has
+// not told.
+type Location struct {
+	Kind       LocationKind
+	Index      int // of the document or the search result in the request, from 0
+	Start, End int // the passage, in what Kind counts
+	URL        string
+	Domain     string // with URL, of [LocationWeb]
+}
+
+// SearchResult is what a search of the caller's own has found, for the model
+// to cite.
+type SearchResult struct {
+	Source    string // its URL or another name
+	Title     string
+	Content   []string // its text, in pieces
+	Citations bool     // whether the model is to cite it
+}
+
+// Qualifier says what a [GuardText] is to a guardrail's contextual grounding.
+type Qualifier string
+
+// The qualifiers.
+const (
+	QualifierGroundingSource Qualifier = "grounding_source"
+	QualifierQuery           Qualifier = "query"
+	QualifierGuardContent    Qualifier = "guard_content"
+)
+
+// GuardText is a text for the guardrail to look at. Where a request has a
+// [GuardText] or a [GuardImage], its guardrail looks at nothing else.
+type GuardText struct {
+	Text       string
+	Qualifiers []Qualifier
+}
+
+// GuardImage is a picture for the guardrail to look at.
+type GuardImage struct {
+	Format string // "png" or "jpeg"
+	Bytes  []byte
+}
+
 // CachePoint marks the end of a prefix that the service may cache.
 type CachePoint struct {
-	TTL string // "5m" (the default) or "1h", where the model has it
+	TTL string `json:"ttl,omitempty"` // "5m" (the default) or "1h", where the model has it
 }
 
 // Raw is content that this version does not know, kept byte for byte: the JSON
-// object of the block.
+// object of the block. It is sent as it is; nothing in it is checked.
 type Raw json.RawMessage
 
-func (c Text) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"text":`...)
-	b = appendString(b, string(c))
-	return append(b, '}'), nil
-}
-
-func (c Image) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"image":{"format":`...)
-	b = appendString(b, c.Format)
-	b = appendSource(b, c.Bytes, c.S3URI)
-	return append(b, `}}`...), nil
-}
-
-func (c Document) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"document":{"format":`...)
-	b = appendString(b, c.Format)
-	b = append(b, `,"name":`...)
-	b = appendString(b, c.Name)
-	b = appendSource(b, c.Bytes, c.S3URI)
-	return append(b, `}}`...), nil
-}
-
-func appendSource(b, data []byte, uri string) []byte {
-	b = append(b, `,"source":{`...)
-	if uri != "" {
-		b = append(b, `"s3Location":{"uri":`...)
-		b = appendString(b, uri)
-		b = append(b, '}')
-	} else {
-		b = append(b, `"bytes":"`...)
-		b = base64.StdEncoding.AppendEncode(b, data)
-		b = append(b, '"')
+// File is content of a file's data: an [Image], a [Document] or a [Video], by
+// the extension of its name, or of an object in Amazon S3 where data is nil
+// and the name is its URI, "s3://bucket/key". A document is named by
+// [DocumentName].
+func File(name string, data []byte) (Content, error) {
+	ext := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
+	var uri string
+	if data == nil {
+		if !strings.HasPrefix(name, "s3://") {
+			return nil, fmt.Errorf("file %q: it has no data, and its name is not the URI of an object in S3", name)
+		}
+		uri = name
 	}
-	return append(b, '}')
-}
-
-func (c ToolUse) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"toolUse":{"toolUseId":`...)
-	b = appendString(b, c.ID)
-	b = append(b, `,"name":`...)
-	b = appendString(b, c.Name)
-	b = append(b, `,"input":`...)
-	b, err := appendObject(b, c.Input)
-	if err != nil {
-		return nil, fmt.Errorf("the input of the tool use %q: %w", c.ID, err)
-	}
-	return append(b, `}}`...), nil
-}
-
-func (c ToolResult) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"toolResult":{"toolUseId":`...)
-	b = appendString(b, c.ToolUseID)
-	b = append(b, `,"content":`...)
-	b, err := appendContents(b, c.Content)
-	if err != nil {
-		return nil, fmt.Errorf("the result of the tool use %q: %w", c.ToolUseID, err)
-	}
-	if c.Status != "" {
-		b = append(b, `,"status":`...)
-		b = appendString(b, string(c.Status))
-	}
-	return append(b, `}}`...), nil
-}
-
-func (c JSON) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"json":`...)
-	b, err := appendObject(b, json.RawMessage(c))
-	return append(b, '}'), err
-}
-
-func (c Reasoning) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"reasoningContent":{"reasoningText":{"text":`...)
-	b = appendString(b, c.Text)
-	if c.Signature != "" {
-		b = append(b, `,"signature":`...)
-		b = appendString(b, c.Signature)
-	}
-	return append(b, `}}}`...), nil
-}
-
-func (c Redacted) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"reasoningContent":{"redactedContent":"`...)
-	b = base64.StdEncoding.AppendEncode(b, c)
-	return append(b, `"}}`...), nil
-}
-
-func (c CachePoint) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"cachePoint":{"type":"default"`...)
-	if c.TTL != "" {
-		b = append(b, `,"ttl":`...)
-		b = appendString(b, c.TTL)
-	}
-	return append(b, `}}`...), nil
-}
-
-func (c Raw) appendJSON(b []byte) ([]byte, error) {
-	return appendObject(b, json.RawMessage(c))
-}
-
-// appendObject appends a JSON object, "{}" for none.
-func appendObject(b []byte, raw json.RawMessage) ([]byte, error) {
-	trimmed := bytes.TrimSpace(raw)
-	switch {
-	case len(trimmed) == 0:
-		return append(b, "{}"...), nil
-	case trimmed[0] != '{' || !json.Valid(trimmed):
-		return nil, fmt.Errorf("it is no JSON object")
-	}
-	return append(b, trimmed...), nil
-}
-
-// decodeContent reads one block. A block that this version does not know, or
-// that has a field that it does not know, is kept as it is.
-func decodeContent(raw json.RawMessage) (Content, error) {
-	trimmed := bytes.TrimSpace(raw)
-	if len(trimmed) == 0 || trimmed[0] != '{' {
-		return nil, fmt.Errorf("a block is a JSON object with one key, such as {\"text\":\"…\"}")
-	}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(trimmed, &keys); err != nil {
-		return nil, fmt.Errorf("a block is not valid JSON")
-	}
-	var v wireBlock
-	dec := json.NewDecoder(bytes.NewReader(trimmed))
-	dec.DisallowUnknownFields()
-	if len(keys) != 1 || dec.Decode(&v) != nil || !exact(keys) {
-		return Raw(bytes.Clone(trimmed)), nil
+	switch ext {
+	case "jpg":
+		ext = "jpeg"
+	case "htm":
+		ext = "html"
+	case "3gp":
+		ext = "three_gp"
 	}
 	switch {
-	case v.Text != nil:
-		return *v.Text, nil
-	case v.Image != nil && v.Image.known(false):
-		return Image{Format: v.Image.Format, Bytes: v.Image.Source.Bytes, S3URI: v.Image.Source.uri()}, nil
-	case v.Document != nil && v.Document.known(true):
-		return Document{Format: v.Document.Format, Name: v.Document.Name, Bytes: v.Document.Source.Bytes, S3URI: v.Document.Source.uri()}, nil
-	case v.ToolUse != nil:
-		input, ok := v.ToolUse.input()
-		if !ok {
-			return Raw(bytes.Clone(trimmed)), nil
+	case imageFormats[ext]:
+		// What is called a JPEG is often something else, and refused for that.
+		if kind, ok := strings.CutPrefix(http.DetectContentType(data), "image/"); ok && imageFormats[kind] {
+			ext = kind
 		}
-		return ToolUse{ID: v.ToolUse.ToolUseID, Name: v.ToolUse.Name, Input: input}, nil
-	case v.ToolResult != nil:
-		content, err := decodeContents(v.ToolResult.Content)
-		if err != nil {
-			return nil, fmt.Errorf("the result of the tool use %q: %w", v.ToolResult.ToolUseID, err)
-		}
-		return ToolResult{ToolUseID: v.ToolResult.ToolUseID, Content: content, Status: v.ToolResult.Status}, nil
-	case v.JSON != nil && bytes.HasPrefix(bytes.TrimSpace(*v.JSON), []byte{'{'}):
-		return JSON(*v.JSON), nil
-	case v.Reasoning != nil && v.Reasoning.Text != nil && v.Reasoning.Redacted == nil:
-		return Reasoning{Text: v.Reasoning.Text.Text, Signature: v.Reasoning.Text.Signature}, nil
-	case v.Reasoning != nil && v.Reasoning.Redacted != nil && v.Reasoning.Text == nil:
-		return Redacted(*v.Reasoning.Redacted), nil
-	case v.CachePoint != nil && v.CachePoint.Type == "default":
-		return CachePoint{TTL: v.CachePoint.TTL}, nil
+		return Image{Format: ext, Bytes: data, S3URI: uri}, nil
+	case documentFormats[ext]:
+		return Document{Format: ext, Name: DocumentName(name), Bytes: data, S3URI: uri}, nil
+	case videoFormats[ext]:
+		return Video{Format: ext, Bytes: data, S3URI: uri}, nil
 	}
-	return Raw(bytes.Clone(trimmed)), nil
+	return nil, fmt.Errorf("file %q: Converse takes no files that end in %q", name, path.Ext(name))
 }
 
-// exact reports whether the keys are written as the service writes them:
-// encoding/json would take them in any case.
-func exact(keys map[string]json.RawMessage) bool {
-	for key := range keys {
-		switch key {
-		case "text", "image", "document", "toolUse", "toolResult", "json", "reasoningContent", "cachePoint":
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// input is the arguments as an object. A model that calls a tool without
-// arguments may send nothing, null or an empty string.
-func (u *wireToolUse) input() (json.RawMessage, bool) {
-	switch trimmed := bytes.TrimSpace(u.Input); {
-	case len(trimmed) == 0, string(trimmed) == "null", string(trimmed) == `""`:
-		return json.RawMessage("{}"), true
-	case trimmed[0] == '{':
-		return u.Input, true
-	}
-	return nil, false
-}
-
-// The blocks as they are on the wire (API reference, ContentBlock).
-type (
-	wireBlock struct {
-		Text       *Text            `json:"text"`
-		Image      *wireMedia       `json:"image"`
-		Document   *wireMedia       `json:"document"`
-		ToolUse    *wireToolUse     `json:"toolUse"`
-		ToolResult *wireToolResult  `json:"toolResult"`
-		JSON       *json.RawMessage `json:"json"`
-		Reasoning  *wireReasoning   `json:"reasoningContent"`
-		CachePoint *wireCachePoint  `json:"cachePoint"`
-	}
-	wireMedia struct {
-		Format string     `json:"format"`
-		Name   string     `json:"name"`
-		Source wireSource `json:"source"`
-	}
-	wireSource struct {
-		Bytes []byte `json:"bytes"`
-		S3    *struct {
-			URI string `json:"uri"`
-		} `json:"s3Location"`
-	}
-	wireToolUse struct {
-		ToolUseID string          `json:"toolUseId"`
-		Name      string          `json:"name"`
-		Input     json.RawMessage `json:"input"`
-	}
-	wireToolResult struct {
-		ToolUseID string            `json:"toolUseId"`
-		Content   []json.RawMessage `json:"content"`
-		Status    ToolStatus        `json:"status"`
-	}
-	wireReasoning struct {
-		Text *struct {
-			Text      string `json:"text"`
-			Signature string `json:"signature"`
-		} `json:"reasoningText"`
-		Redacted *[]byte `json:"redactedContent"`
-	}
-	wireCachePoint struct {
-		Type string `json:"type"`
-		TTL  string `json:"ttl"`
-	}
+// The formats of the API (API reference: ImageBlock, DocumentBlock,
+// VideoBlock, AudioBlock).
+var (
+	imageFormats    = setOf("png", "jpeg", "gif", "webp")
+	guardFormats    = setOf("png", "jpeg")
+	documentFormats = setOf("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
+	videoFormats    = setOf("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp")
+	audioFormats    = setOf("mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm")
 )
 
-func (s wireSource) uri() string {
-	if s.S3 == nil {
-		return ""
+func setOf[T comparable](values ...T) map[T]bool {
+	set := make(map[T]bool, len(values))
+	for _, v := range values {
+		set[v] = true
 	}
-	return s.S3.URI
+	return set
 }
 
-// known reports whether nothing of the block would be lost.
-func (m *wireMedia) known(named bool) bool {
-	return (m.Source.S3 != nil) != (m.Source.Bytes != nil) && (named || m.Name == "")
+// maxDocumentName is the most characters of a document's name.
+const maxDocumentName = 200
+
+// DocumentName makes a legal name for a [Document] of the name of a file:
+// without its folder and extension, and with single spaces in the place of
+// what Bedrock refuses. Where nothing is left it is "document".
+func DocumentName(file string) string {
+	name := strings.TrimSuffix(path.Base(strings.ReplaceAll(file, `\`, "/")), path.Ext(file))
+	return legalDocumentName(name)
+}
+
+func legalDocumentName(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		switch {
+		case b.Len() == maxDocumentName:
+		case isAlphanumeric(r), r == '-', r == '(', r == ')', r == '[', r == ']':
+			b.WriteRune(r)
+		case !strings.HasSuffix(b.String(), " ") && b.Len() > 0:
+			b.WriteByte(' ')
+		}
+	}
+	if name = strings.TrimSpace(b.String()); name == "" {
+		return "document"
+	}
+	return name
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// isDocumentName reports whether the service takes the name.
+func isDocumentName(name string) bool {
+	space := false
+	for _, r := range name {
+		isSpace := r == ' ' || r == '\t' || r == '\n' || r == '\r'
+		if isSpace && space || !isSpace && !isAlphanumeric(r) && !strings.ContainsRune("-()[]", r) {
+			return false
+		}
+		space = isSpace
+	}
+	return name != "" && len(name) <= maxDocumentName // all of it is ASCII
+}
+
+// object returns a JSON object without the space around it, "{}" for none.
+func object(raw json.RawMessage) ([]byte, bool) {
+	trimmed := bytes.TrimSpace(raw)
+	if len(trimmed) == 0 {
+		return []byte("{}"), true
+	}
+	return trimmed, trimmed[0] == '{' && json.Valid(trimmed)
 }

@@ -1,74 +1,109 @@
 package converse
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/stream"
 )
 
-func TestHistoryRoundTrip(t *testing.T) {
-	history := []Message{
+// everyContent has every kind of content, each with every field at least once,
+// in messages that the service takes.
+func everyContent() []Message {
+	return []Message{
 		{RoleUser, Contents{
 			Text("ワンピース <b>&</b> \"quoted\"\n\u2028 \\ \x01"),
 			Image{Format: "png", Bytes: []byte{0, 1, 0xFF}},
-			Document{Format: "pdf", Name: "list (1)", Bytes: []byte("%PDF")},
+			Image{Format: "jpeg", S3URI: "s3://bucket/page.jpg", S3Owner: "123456789012"},
+			Document{Format: "pdf", Name: "list (1)", Bytes: []byte("%PDF"), Context: "the stock", Citations: true},
 			Document{Format: "txt", Name: "far", S3URI: "s3://bucket/key"},
+			Document{Name: "near", Text: "as text"},
+			Document{Name: "pieces", Chunks: []string{"one", "two"}},
+			Video{Format: "mp4", Bytes: []byte{1}},
+			Video{Format: "three_gp", S3URI: "s3://bucket/film", S3Owner: "123456789012"},
+			Audio{Format: "mp3", Bytes: []byte{2}},
+			Audio{Format: "wav", S3URI: "s3://bucket/sound"},
+			SearchResult{Source: "https://example.com", Title: "Example", Content: []string{"a", "b"}, Citations: true},
+			GuardText{Text: "what is it?", Qualifiers: []Qualifier{QualifierQuery}},
+			GuardImage{Format: "png", Bytes: []byte{3}},
 			CachePoint{TTL: "1h"},
 		}},
 		{RoleAssistant, Contents{
 			Reasoning{Text: "hm <&>", Signature: "EqMBCkYIBRgCKkA/+=="},
 			Redacted{0xDE, 0xAD},
 			Text("Let me look."),
+			CitedText{Content: []string{"Three copies."}, Citations: []Citation{
+				{Title: "list", SourceContent: []string{"3"}, Location: Location{Kind: LocationPage, Index: 0, Start: 1, End: 2}},
+				{Location: Location{Kind: LocationChar, Index: 1, Start: 10, End: 20}},
+				{Location: Location{Kind: LocationChunk, Index: 3, Start: 0, End: 1}},
+				{Source: "https://example.com", Location: Location{Kind: LocationSearchResult, Index: 0, Start: 0, End: 1}},
+				{Location: Location{Kind: LocationWeb, URL: "https://example.com", Domain: "example.com"}},
+				{Location: Location{Kind: LocationWeb, Domain: "example.com"}},
+				{},
+			}},
 			ToolUse{ID: "tooluse_1", Name: "search", Input: json.RawMessage(`{"n":12345678901234567890,"f":1e400,"s":"\u3042"}`)},
 			ToolUse{ID: "tooluse_2", Name: "none", Input: json.RawMessage(`{}`)},
 		}},
 		{RoleUser, Contents{
-			ToolResult{ToolUseID: "tooluse_1", Content: Contents{JSON(`{"a":[1,2.50]}`), Text("two")}, Status: ToolSuccess},
+			ToolResult{ToolUseID: "tooluse_1", Status: ToolSuccess, Content: Contents{
+				JSON(`{"a":[1,2.50]}`), Text("two"), Image{Format: "gif", Bytes: []byte{4}}, Document{Format: "md", Name: "found", Bytes: []byte("#")},
+				Video{Format: "mkv", S3URI: "s3://bucket/clip"}, SearchResult{Source: "s", Title: "t", Content: []string{"c"}},
+			}},
 			ToolResult{ToolUseID: "tooluse_2", Content: Contents{Text("broken")}, Status: ToolError},
+			CachePoint{},
 			Raw(`{"futureBlock":{"x":[1,{"y":null}]}}`),
 		}},
 	}
+}
+
+func TestHistoryRoundTrip(t *testing.T) {
+	history := everyContent()
 	first, err := json.Marshal(history)
 	require.NoError(t, err)
 	var again []Message
 	require.NoError(t, json.Unmarshal(first, &again))
-	second, err := json.Marshal(again)
-	require.NoError(t, err)
-	assert.Equal(t, string(first), string(second))
 	assert.Equal(t, history[0], again[0])
 	assert.Equal(t, history[1].Content[0], again[1].Content[0], "the signature, byte for byte")
 	assert.Equal(t, history[1].Content[1], again[1].Content[1])
+	assert.Equal(t, history[1].Content[3], again[1].Content[3])
+	assert.Equal(t, history[2], again[2])
+	second, err := json.Marshal(again)
+	require.NoError(t, err)
+	assert.Equal(t, string(first), string(second))
 	assert.Contains(t, string(second), `12345678901234567890`)
 	assert.Contains(t, string(second), `1e400`)
-	assert.Equal(t, history[2], again[2])
 }
 
-// What the service may send and this version does not know is kept as it is.
+// What the service may send and this version has no field for is kept as it is.
 func TestUnknownContentIsKept(t *testing.T) {
 	for _, block := range []string{
-		`{"video":{"format":"mp4","source":{"s3Location":{"uri":"s3://b/k"}}}}`,
+		`{"futureBlock":{"format":"mp4","source":{"s3Location":{"uri":"s3://b/k"}}}}`,
 		`{"text":"a","citations":[1]}`,
-		`{"image":{"format":"png","source":{"bytes":"AA=="},"new":1}}`,
+		`{"image":{"format":"png","source":{"bytes":"AA=="},"error":{"message":"m"}}}`,
 		`{"image":{"format":"png","source":{}}}`,
-		`{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k","bucketOwner":"1"}}}}`,
+		`{"image":{"format":"png","source":{"bytes":"AB=="}}}`,
+		`{"image":{"format":"png","source":{"s3Location":{"uri":"s3://b/k","new":"1"}}}}`,
+		`{"video":{"format":"mp4","source":{"bytes":"AA==","s3Location":{"uri":"s3://b/k"}}}}`,
+		`{"document":{"name":"n","source":{"bytes":"AA=="},"citations":{"enabled":false}}}`,
+		`{"document":{"name":"n","source":{"text":""}}}`,
 		`{"reasoningContent":{"other":1}}`,
 		`{"cachePoint":{"type":"other"}}`,
-		`{"guardContent":{"text":{"text":"x"}}}`,
+		`{"guardContent":{"video":{}}}`,
+		`{"citationsContent":{"content":[{"text":"a"}],"citations":[{"location":{"documentChar":{"documentIndex":0}}}]}}`,
 		`{}`,
 		`{"text":null}`,
 		`{"text":"a","cachePoint":{"type":"default"}}`,
 		`{"Text":"a"}`,
+		`{"toolUse":{"toolUseID":"1","name":"n","input":{}}}`,
 		`{"json":[1]}`,
 		`{"toolUse":{"toolUseId":"1","name":"n","input":[1]}}`,
 		`{"toolUse":{"toolUseId":"1","name":"n","type":"server_tool_use","input":{}}}`,
+		`{"toolResult":{"toolUseId":"1","content":[1]}}`,
 		`{"reasoningContent":{"reasoningText":{"text":"t"},"redactedContent":"AA=="}}`,
 	} {
 		c, err := decodeContent(json.RawMessage(block))
@@ -112,27 +147,88 @@ func TestAppendStringIsJSON(t *testing.T) {
 	}
 }
 
-func FuzzMessageRoundTrip(f *testing.F) {
-	f.Add([]byte(`{"role":"user","content":[{"text":"hi"},{"image":{"format":"png","source":{"bytes":"AA=="}}}]}`))
-	f.Add([]byte(`{"role":"assistant","content":[{"toolUse":{"toolUseId":"1","name":"n","input":{"a":1e400}}}]}`))
-	f.Add([]byte(`{"role":"user","content":[{"toolResult":{"toolUseId":"1","content":[{"json":{}}],"status":"error"}}]}`))
-	f.Add([]byte(`{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"t","signature":"s"}}},{"cachePoint":{"type":"default","ttl":"1h"}}]}`))
-	f.Add([]byte(`{"role":"assistant","content":[{"reasoningContent":{"redactedContent":"AA=="}},{"new":[1]}]}`))
+// canonical is JSON without what the round trip may change: space, the way
+// that strings are escaped, and optional strings that are empty.
+func canonical(t *testing.T, data []byte) any {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	require.NoError(t, dec.Decode(&v))
+	return withoutEmpty(v)
+}
+
+func withoutEmpty(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = withoutEmpty(v[i])
+		}
+	case map[string]any:
+		for key, member := range v {
+			if member = withoutEmpty(member); member == "" {
+				delete(v, key)
+				continue
+			}
+			if use, ok := member.(map[string]any); ok && key == "toolUse" && (use["input"] == nil || len(use) < 3) {
+				use["input"] = map[string]any{} // a tool use without arguments
+			}
+			v[key] = member
+		}
+	}
+	return v
+}
+
+// What is read and written again is the same JSON, and reading that gives the
+// same values.
+func FuzzHistoryRoundTrip(f *testing.F) {
+	history, err := json.Marshal(everyContent())
+	require.NoError(f, err)
+	f.Add(history)
+	for _, m := range everyContent() {
+		for _, c := range m.Content {
+			one, err := json.Marshal([]Message{{RoleUser, Contents{c}}})
+			require.NoError(f, err)
+			f.Add(one)
+		}
+	}
+	f.Add([]byte(`[{"role":"assistant","content":[{"toolUse":{"toolUseId":"1","name":"n","input":null}},{"toolUse":{"name":"","toolUseId":""}}]}]`))
+	f.Add([]byte(`[{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"t","signature":""}}},{"new":[1]}]}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var m Message
-		if json.Unmarshal(data, &m) != nil {
+		var messages []Message
+		if json.Unmarshal(data, &messages) != nil {
 			return
 		}
-		first, err := json.Marshal(m)
-		if err != nil {
-			return // a tool input that is no object
+		first, err := json.Marshal(messages)
+		require.NoError(t, err, "what could be read can be written")
+		for i, m := range canonicalMessages(t, data) {
+			require.Less(t, i, len(messages))
+			again, err := json.Marshal(messages[i].Content)
+			require.NoError(t, err)
+			require.Equal(t, m, canonical(t, again), "%s", data)
 		}
-		var again Message
+		var again []Message
 		require.NoError(t, json.Unmarshal(first, &again), "%s", first)
 		second, err := json.Marshal(again)
 		require.NoError(t, err)
 		assert.Equal(t, string(first), string(second))
 	})
+}
+
+// canonicalMessages is the content of each message, as it came.
+func canonicalMessages(t *testing.T, data []byte) []any {
+	var raw []struct {
+		Content json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal(data, &raw))
+	all := make([]any, len(raw))
+	for i, m := range raw {
+		all[i] = []any{}
+		if m.Content != nil && string(m.Content) != "null" {
+			all[i] = canonical(t, m.Content)
+		}
+	}
+	return all
 }
 
 // A model that calls a tool without arguments may send nothing at all.
@@ -146,23 +242,63 @@ func TestToolUseWithoutInput(t *testing.T) {
 	}
 }
 
-func TestMockOutput(t *testing.T) {
-	raw, err := fromSDK(nil)
-	assert.ErrorIs(t, err, bedrockx.ErrEmpty)
-	assert.Nil(t, raw)
-	raw, err = fromSDK(&bedrockruntime.ConverseOutput{
-		StopReason:                    types.StopReasonEndTurn,
-		AdditionalModelResponseFields: document.NewLazyDocument(map[string]any{"stop_sequence": "x"}),
-		Output: &types.ConverseOutputMemberMessage{Value: types.Message{Role: types.ConversationRoleAssistant, Content: []types.ContentBlock{
-			&types.ContentBlockMemberCitationsContent{Value: types.CitationsContentBlock{Content: []types.CitationGeneratedContent{
-				&types.CitationGeneratedContentMemberText{Value: "the whole answer"}}}},
-			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("1"), Name: aws.String("n"), Input: document.NewLazyDocument(map[string]any{"a": 1})}},
-			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("1"), Name: aws.String("n"), Input: document.NewLazyDocument(map[string]any{"a": 1})}},
-			&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{ToolUseId: aws.String("2"), Name: aws.String("n"), Type: types.ToolUseTypeServerToolUse}},
-			nil,
-		}}},
-	})
+func TestFile(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		data string
+		want Content
+	}{
+		{"page.PNG", "\x89PNG\x0D\x0A\x1A\x0A", Image{Format: "png", Bytes: []byte("\x89PNG\x0D\x0A\x1A\x0A")}},
+		{"page.jpg", "\x89PNG\x0D\x0A\x1A\x0A", Image{Format: "png", Bytes: []byte("\x89PNG\x0D\x0A\x1A\x0A")}},
+		{"page.jpg", "what is not known is believed", Image{Format: "jpeg", Bytes: []byte("what is not known is believed")}},
+		{"/home/me/John's report #3.pdf", "%PDF", Document{Format: "pdf", Name: "John s report 3", Bytes: []byte("%PDF")}},
+		{`C:\docs\a.htm`, "<p>", Document{Format: "html", Name: "a", Bytes: []byte("<p>")}},
+		{"film.3gp", "x", Video{Format: "three_gp", Bytes: []byte("x")}},
+		{"s3://bucket/a/list.csv", "", Document{Format: "csv", Name: "list", S3URI: "s3://bucket/a/list.csv"}},
+		{"s3://bucket/a/b.webp", "", Image{Format: "webp", S3URI: "s3://bucket/a/b.webp"}},
+	} {
+		var data []byte
+		if tt.data != "" {
+			data = []byte(tt.data)
+		}
+		got, err := File(tt.name, data)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, got)
+	}
+	_, err := File("list.exe", []byte("x"))
+	assert.ErrorContains(t, err, `".exe"`)
+	_, err = File("list.pdf", nil)
+	assert.ErrorContains(t, err, "no data")
+}
+
+func TestDocumentNamesAreMadeLegal(t *testing.T) {
+	for file, want := range map[string]string{
+		"report.pdf":               "report",
+		"John's  #1 & best.v2.txt": "John s 1 best v2",
+		"分기보고서.pdf":                "document",
+		".pdf":                     "document",
+		"":                         "document",
+		"a_b":                      "a b",
+		"list (1) [new]-x.md":      "list (1) [new]-x",
+		strings.Repeat("ab ", 100): strings.TrimSpace(strings.Repeat("ab ", 67)[:200]),
+		"tab\t\tand\nline":         "tab and line",
+	} {
+		got := DocumentName(file)
+		assert.Equal(t, want, got, file)
+		assert.True(t, isDocumentName(got), got)
+	}
+}
+
+// A cited text comes from a stream as it comes in one piece.
+func TestStreamedCitations(t *testing.T) {
+	c, err := fromBlock(stream.Block{Kind: stream.BlockText, Text: "Three.", Citations: []json.RawMessage{
+		json.RawMessage(`{"title":"list","sourceContent":[{"text":"3"}],"location":{"documentPage":{"documentIndex":0,"start":1,"end":2}}}`),
+		json.RawMessage(`{"location":{"web":{"url":"https://example.com"}}}`),
+	}})
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"output":{"message":{"role":"assistant","content":[{"text":"the whole answer"},{"toolUse":{"toolUseId":"1","name":"n","input":{"a":1}}}]}},
-		"stopReason":"end_turn","additionalModelResponseFields":{"stop_sequence":"x"}}`, string(raw))
+	assert.Equal(t, CitedText{Content: []string{"Three."}, Citations: []Citation{
+		{Title: "list", SourceContent: []string{"3"}, Location: Location{Kind: LocationPage, Start: 1, End: 2}},
+		{Location: Location{Kind: LocationWeb, URL: "https://example.com"}},
+	}}, c)
+	assert.Equal(t, "Three.", Message{Content: Contents{c}}.Text())
 }

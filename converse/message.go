@@ -9,10 +9,12 @@ import (
 // Role is who a message is from.
 type Role string
 
-// The roles.
+// The roles. Few models take messages of RoleSystem, which stand between the
+// turns; for the others there is Request.System.
 const (
 	RoleUser      Role = "user"
 	RoleAssistant Role = "assistant"
+	RoleSystem    Role = "system"
 )
 
 // Message is one turn of a conversation.
@@ -31,12 +33,21 @@ func Assistant(text string) Message {
 	return Message{Role: RoleAssistant, Content: Contents{Text(text)}}
 }
 
-// Text is all text of the message.
+// UserContent returns a user's message of any content, such as a picture and a
+// question about it.
+func UserContent(content ...Content) Message {
+	return Message{Role: RoleUser, Content: content}
+}
+
+// Text is all text of the message, cited text included.
 func (m Message) Text() string {
 	var b strings.Builder
 	for _, c := range m.Content {
-		if text, ok := c.(Text); ok {
-			b.WriteString(string(text))
+		switch c := c.(type) {
+		case Text:
+			b.WriteString(string(c))
+		case CitedText:
+			b.WriteString(c.Text())
 		}
 	}
 	return b.String()

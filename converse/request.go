@@ -3,43 +3,73 @@ package converse
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"regexp"
+	"maps"
+	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
 // Request is one request of the Converse API. What is zero is taken from the
-// client's [Options].
+// client's [Options], and what is zero there is not sent.
 type Request struct {
 	Model    bedrockkit.ModelID `json:"model_id,omitempty"`
 	Messages []Message          `json:"messages"`
-	System   Contents           `json:"system,omitempty"` // Text or CachePoint; default Options.System
+	System   Contents           `json:"system,omitempty"` // Text, GuardText, GuardImage or CachePoint; default Options.System
 
 	MaxTokens     int      `json:"max_tokens,omitempty"` // of the answer
 	Temperature   *float64 `json:"temperature,omitempty"`
 	TopP          *float64 `json:"top_p,omitempty"`
-	StopSequences []string `json:"stop_sequences,omitempty"`
+	StopSequences []string `json:"stop_sequences,omitempty"` // 2,500 at most
 
 	// Tools are what the model may call; default the specs of Options.Tools.
 	Tools      []ToolSpec `json:"tools,omitempty"`
 	ToolChoice ToolChoice `json:"tool_choice,omitzero"`
 
+	// OutputFormat makes the model answer in JSON that fits a schema, where it
+	// can.
+	OutputFormat *OutputFormat `json:"output_format,omitempty"`
+
+	Guardrail Guardrail `json:"guardrail,omitzero"`
+
 	ServiceTier bedrockkit.ServiceTier `json:"service_tier,omitempty"`
+	Latency     Latency                `json:"latency,omitempty"`
+
+	// PromptVariables are the values of the variables of a prompt of Prompt
+	// management. Its ARN is then the Model, and of the other fields only
+	// Messages, Guardrail, Metadata and those of the response may be set.
+	PromptVariables map[string]string `json:"prompt_variables,omitempty"`
+
+	// Metadata is written to the logs of model invocations, to find the request
+	// by: up to 16 pairs of 256 characters.
+	Metadata map[string]string `json:"metadata,omitempty"`
 
 	// AdditionalFields is a JSON object of parameters that are the model's own.
 	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
+	// ResponseFields are JSON pointers, such as "/stop_sequence", to what the
+	// model's own response has beyond Converse's: up to 10. They come as
+	// [Response.AdditionalFields].
+	ResponseFields []string `json:"response_fields,omitempty"`
 }
 
 // ToolSpec describes a tool to the model.
 type ToolSpec struct {
 	Name        string          `json:"name"` // 1 to 64 of letters, digits, _ and -
-	Description string          `json:"description"`
-	InputSchema json.RawMessage `json:"input_schema"` // a JSON Schema of type object
+	Description string          `json:"description,omitempty"`
+	InputSchema json.RawMessage `json:"input_schema,omitempty"` // a JSON Schema of type object
+
+	// Strict makes the service hold the model to the schema, where the model
+	// can.
+	Strict bool `json:"strict,omitempty"`
+
+	// System says that the tool is one that the service itself runs, such as
+	// "nova_grounding". Only its name is sent.
+	System bool `json:"system,omitempty"`
+
+	// CachePoint, if any, comes after the tool.
+	CachePoint *CachePoint `json:"cache_point,omitempty"`
 }
 
 // ToolChoice says whether the model must call a tool. The zero value leaves it
@@ -50,215 +80,167 @@ type ToolChoice struct {
 	Tool string `json:"tool,omitempty"` // it must call this one
 }
 
-var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
-
-// check finds what Bedrock would refuse, and says where it is.
-func (r *Request) check() error {
-	if len(r.Messages) == 0 {
-		return errors.New("messages is empty; give at least one, as converse.User(\"…\") makes it")
-	}
-	if r.Messages[0].Role != RoleUser {
-		return fmt.Errorf("messages[0].role is %q; a conversation starts with user", r.Messages[0].Role)
-	}
-	hasTools := false
-	for i, m := range r.Messages {
-		if m.Role != RoleUser && m.Role != RoleAssistant {
-			return fmt.Errorf("messages[%d].role is %q; it is user or assistant", i, m.Role)
-		}
-		if i > 0 && m.Role == r.Messages[i-1].Role {
-			return fmt.Errorf("messages[%d].role is %q as the one before; roles alternate", i, m.Role)
-		}
-		if len(m.Content) == 0 {
-			return fmt.Errorf("messages[%d].content is empty", i)
-		}
-		for j, c := range m.Content {
-			switch c := c.(type) {
-			case Text:
-				if strings.TrimSpace(string(c)) == "" {
-					return fmt.Errorf("messages[%d].content[%d] is a blank text", i, j)
-				}
-				if !utf8.ValidString(string(c)) {
-					return fmt.Errorf("messages[%d].content[%d] is a text that is no valid UTF-8", i, j)
-				}
-			case ToolUse:
-				hasTools = true
-			case ToolResult:
-				hasTools = true
-				for k, inner := range c.Content {
-					if text, ok := inner.(Text); ok && strings.TrimSpace(string(text)) == "" {
-						return fmt.Errorf("messages[%d].content[%d].content[%d] is a blank text", i, j, k)
-					}
-				}
-			}
-		}
-		if err := checkToolResults(r.Messages, i); err != nil {
-			return err
-		}
-	}
-	for i, c := range r.System {
-		if text, ok := c.(Text); ok && strings.TrimSpace(string(text)) == "" {
-			return fmt.Errorf("system[%d] is a blank text", i)
-		}
-	}
-	if r.MaxTokens < 0 {
-		return fmt.Errorf("max tokens is %d; it is at least 1", r.MaxTokens)
-	}
-	for name, v := range map[string]*float64{"temperature": r.Temperature, "top p": r.TopP} {
-		if v != nil && !(*v >= 0 && *v <= 1) {
-			return fmt.Errorf("%s is %v; it is from 0 to 1", name, *v)
-		}
-	}
-	if hasTools && len(r.Tools) == 0 {
-		return errors.New("messages hold tool blocks, but there are no tools; give the tools that the conversation began with")
-	}
-	names := make(map[string]bool, len(r.Tools))
-	for i, t := range r.Tools {
-		switch {
-		case !toolName.MatchString(t.Name):
-			return fmt.Errorf("tools[%d].name %q is not 1 to 64 of letters, digits, _ and -", i, t.Name)
-		case names[t.Name]:
-			return fmt.Errorf("tools[%d].name %q is there twice", i, t.Name)
-		case strings.TrimSpace(t.Description) == "":
-			return fmt.Errorf("tools[%d] (%s) has no description", i, t.Name)
-		}
-		names[t.Name] = true
-		var schema struct{ Type json.RawMessage }
-		if err := json.Unmarshal(t.InputSchema, &schema); err != nil || string(schema.Type) != `"object"` {
-			return fmt.Errorf("tools[%d] (%s): the input schema is not a JSON Schema of type object", i, t.Name)
-		}
-	}
-	if r.ToolChoice.Any && len(r.Tools) == 0 {
-		return errors.New("tool choice: a tool must be called, and there are no tools")
-	}
-	if r.ToolChoice.Tool != "" && !names[r.ToolChoice.Tool] {
-		return fmt.Errorf("tool choice: there is no tool %q", r.ToolChoice.Tool)
-	}
-	return nil
+// OutputFormat is the JSON that an answer must be.
+type OutputFormat struct {
+	Schema      json.RawMessage `json:"schema"` // a JSON Schema, of the part of draft 2020-12 that the service knows
+	Name        string          `json:"name,omitempty"`
+	Description string          `json:"description,omitempty"`
 }
 
-// checkToolResults sees that message i answers exactly the tool uses of the
-// one before.
-func checkToolResults(messages []Message, i int) error {
-	open := make(map[string]bool)
-	if i > 0 {
-		for _, use := range messages[i-1].ToolUses() {
-			if open[use.ID] {
-				return fmt.Errorf("messages[%d] has two tool uses with the id %q", i-1, use.ID)
-			}
-			open[use.ID] = true
-		}
-	}
-	for j, c := range messages[i].Content {
-		result, ok := c.(ToolResult)
-		if !ok {
-			continue
-		}
-		if !open[result.ToolUseID] {
-			return fmt.Errorf("messages[%d].content[%d] is a result for %q, which is no open tool use of the message before", i, j, result.ToolUseID)
-		}
-		delete(open, result.ToolUseID)
-	}
-	for id := range open {
-		return fmt.Errorf("messages[%d] has no result for the tool use %q of the message before", i, id)
-	}
-	return nil
+// Guardrail is the guardrail that looks at a request and its answer. The zero
+// value is none.
+type Guardrail struct {
+	ID      string `json:"id"`              // or its ARN
+	Version string `json:"version"`         // "DRAFT" or a number
+	Trace   string `json:"trace,omitempty"` // "enabled", "disabled" (the default) or "enabled_full"; see [Response.Trace]
+
+	// StreamMode says when a stream's text is looked at: "sync", before it is
+	// sent on, which is the default, or "async", meanwhile, so that text may
+	// have been seen that the guardrail then stops. It holds for streams.
+	StreamMode string `json:"stream_mode,omitempty"`
 }
 
-// body is the request as Bedrock takes it. It is written by hand: a long
-// history would cost more in reflection than in the rest of the request.
-func (r *Request) body() (json.RawMessage, error) {
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	b := make([]byte, 0, r.sizeHint())
-	b = append(b, `{"messages":[`...)
-	var err error
-	for i, m := range r.Messages {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = m.appendJSON(b); err != nil {
-			return nil, fmt.Errorf("messages[%d].%w", i, err)
-		}
-	}
-	b = append(b, ']')
-	if len(r.System) > 0 {
-		b = append(b, `,"system":`...)
-		if b, err = appendContents(b, r.System); err != nil {
-			return nil, fmt.Errorf("system.%w", err)
-		}
-	}
-	b = r.appendInference(b)
-	if len(r.Tools) > 0 {
-		b = r.appendTools(b)
-	}
-	if r.ServiceTier != "" {
-		b = append(b, `,"serviceTier":{"type":`...)
-		b = append(appendString(b, string(r.ServiceTier)), '}')
-	}
-	if len(r.AdditionalFields) > 0 {
-		b = append(b, `,"additionalModelRequestFields":`...)
-		if b, err = appendObject(b, r.AdditionalFields); err != nil {
-			return nil, fmt.Errorf("additional fields: %w", err)
-		}
-	}
-	return append(b, '}'), nil
+// Latency is how fast an answer is to come, where the model offers it.
+type Latency string
+
+// The latencies. LatencyOptimized has prices of its own.
+const (
+	LatencyStandard  Latency = "standard"
+	LatencyOptimized Latency = "optimized"
+)
+
+// isPrompt reports whether the model is a prompt of Prompt management, which
+// brings its own system prompt, tools and inference parameters along.
+func (r *Request) isPrompt() bool {
+	ident, err := r.Model.Parse()
+	return err == nil && ident.Kind == bedrockkit.KindPrompt
 }
 
-func (r *Request) appendInference(b []byte) []byte {
+// appendBody appends the request as Bedrock takes it. It is written by hand: a
+// long history would cost more in reflection than in the rest of the request.
+func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
+	b = slices.Grow(b, r.sizeHint())
+	b = append(b, '{')
 	start := len(b)
-	b = append(b, `,"inferenceConfig":{`...)
-	empty := len(b)
 	field := func(name string) {
-		if len(b) > empty {
+		if len(b) > start {
 			b = append(b, ',')
 		}
 		b = append(b, '"')
 		b = append(b, name...)
 		b = append(b, `":`...)
 	}
-	if r.MaxTokens > 0 {
+	var err error
+	if len(r.Messages) > 0 {
+		field("messages")
+		b = append(b, '[')
+		for i, m := range r.Messages {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = m.appendJSON(b); err != nil {
+				return nil, fmt.Errorf("messages[%d].%w", i, err)
+			}
+		}
+		b = append(b, ']')
+	}
+	if len(r.System) > 0 {
+		field("system")
+		if b, err = appendContents(b, r.System); err != nil {
+			return nil, fmt.Errorf("system: %w", err)
+		}
+	}
+	if r.MaxTokens != 0 || r.Temperature != nil || r.TopP != nil || len(r.StopSequences) > 0 {
+		field("inferenceConfig")
+		b = r.appendInference(b)
+	}
+	if len(r.Tools) > 0 || r.ToolChoice != (ToolChoice{}) {
+		field("toolConfig")
+		if b, err = r.appendTools(b); err != nil {
+			return nil, err
+		}
+	}
+	if f := r.OutputFormat; f != nil {
+		field("outputConfig")
+		b = f.appendJSON(b)
+	}
+	if r.Guardrail != (Guardrail{}) {
+		field("guardrailConfig")
+		b = r.Guardrail.appendJSON(b, op.Streaming())
+	}
+	if r.ServiceTier != "" {
+		field("serviceTier")
+		b = append(b, `{"type":`...)
+		b = append(appendString(b, string(r.ServiceTier)), '}')
+	}
+	if r.Latency != "" {
+		field("performanceConfig")
+		b = append(b, `{"latency":`...)
+		b = append(appendString(b, string(r.Latency)), '}')
+	}
+	if len(r.PromptVariables) > 0 {
+		field("promptVariables")
+		b = appendMap(b, r.PromptVariables, func(b []byte, value string) []byte {
+			b = append(b, `{"text":`...)
+			return append(appendString(b, value), '}')
+		})
+	}
+	if len(r.Metadata) > 0 {
+		field("requestMetadata")
+		b = appendMap(b, r.Metadata, appendString)
+	}
+	if len(r.AdditionalFields) > 0 {
+		field("additionalModelRequestFields")
+		if b, err = appendObject(b, r.AdditionalFields); err != nil {
+			return nil, fmt.Errorf("additional fields: %w", err)
+		}
+	}
+	if len(r.ResponseFields) > 0 {
+		field("additionalModelResponseFieldPaths")
+		b = appendStrings(b, r.ResponseFields)
+	}
+	return append(b, '}'), nil
+}
+
+func (r *Request) appendInference(b []byte) []byte {
+	b = append(b, '{')
+	field := func(name string) {
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, name...)
+		b = append(b, `":`...)
+	}
+	if r.MaxTokens != 0 {
 		field("maxTokens")
 		b = strconv.AppendInt(b, int64(r.MaxTokens), 10)
 	}
 	if r.Temperature != nil {
 		field("temperature")
-		b = strconv.AppendFloat(b, *r.Temperature, 'g', -1, 64)
+		b = appendNumber(b, *r.Temperature)
 	}
 	if r.TopP != nil {
 		field("topP")
-		b = strconv.AppendFloat(b, *r.TopP, 'g', -1, 64)
+		b = appendNumber(b, *r.TopP)
 	}
 	if len(r.StopSequences) > 0 {
 		field("stopSequences")
-		b = append(b, '[')
-		for i, s := range r.StopSequences {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendString(b, s)
-		}
-		b = append(b, ']')
-	}
-	if len(b) == empty {
-		return b[:start]
+		b = appendStrings(b, r.StopSequences)
 	}
 	return append(b, '}')
 }
 
-func (r *Request) appendTools(b []byte) []byte {
-	b = append(b, `,"toolConfig":{"tools":[`...)
+func (r *Request) appendTools(b []byte) ([]byte, error) {
+	b = append(b, `{"tools":[`...)
 	for i, t := range r.Tools {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"toolSpec":{"name":`...)
-		b = appendString(b, t.Name)
-		b = append(b, `,"description":`...)
-		b = appendString(b, t.Description)
-		b = append(b, `,"inputSchema":{"json":`...)
-		b = append(b, bytes.TrimSpace(t.InputSchema)...)
-		b = append(b, `}}}`...)
+		var err error
+		if b, err = t.appendJSON(b); err != nil {
+			return nil, fmt.Errorf("tools[%d]: %w", i, err)
+		}
 	}
 	b = append(b, ']')
 	switch {
@@ -268,52 +250,115 @@ func (r *Request) appendTools(b []byte) []byte {
 	case r.ToolChoice.Any:
 		b = append(b, `,"toolChoice":{"any":{}}`...)
 	}
+	return append(b, '}'), nil
+}
+
+// appendJSON appends the tool and, after it, its cache point.
+func (t *ToolSpec) appendJSON(b []byte) ([]byte, error) {
+	if t.System {
+		b = append(b, `{"systemTool":{"name":`...)
+		b = append(appendString(b, t.Name), `}}`...)
+	} else {
+		schema, ok := object(t.InputSchema)
+		if !ok {
+			return nil, fmt.Errorf("the input schema of %q: %w", t.Name, errNoObject)
+		}
+		b = append(b, `{"toolSpec":{"name":`...)
+		b = appendString(b, t.Name)
+		if t.Description != "" {
+			b = append(b, `,"description":`...)
+			b = appendString(b, t.Description)
+		}
+		b = append(b, `,"inputSchema":{"json":`...)
+		b = append(b, schema...)
+		b = append(b, '}')
+		if t.Strict {
+			b = append(b, `,"strict":true`...)
+		}
+		b = append(b, `}}`...)
+	}
+	if t.CachePoint != nil {
+		return t.CachePoint.appendJSON(append(b, ','))
+	}
+	return b, nil
+}
+
+func (f *OutputFormat) appendJSON(b []byte) []byte {
+	b = append(b, `{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":`...)
+	b = appendString(b, string(bytes.TrimSpace(f.Schema))) // a string that holds JSON
+	if f.Name != "" {
+		b = append(b, `,"name":`...)
+		b = appendString(b, f.Name)
+	}
+	if f.Description != "" {
+		b = append(b, `,"description":`...)
+		b = appendString(b, f.Description)
+	}
+	return append(b, `}}}}`...)
+}
+
+func (g *Guardrail) appendJSON(b []byte, streaming bool) []byte {
+	b = append(b, `{"guardrailIdentifier":`...)
+	b = appendString(b, g.ID)
+	b = append(b, `,"guardrailVersion":`...)
+	b = appendString(b, g.Version)
+	if g.Trace != "" {
+		b = append(b, `,"trace":`...)
+		b = appendString(b, g.Trace)
+	}
+	if streaming && g.StreamMode != "" {
+		b = append(b, `,"streamProcessingMode":`...)
+		b = appendString(b, g.StreamMode)
+	}
+	return append(b, '}')
+}
+
+// appendNumber appends a number as JSON has it. One that JSON does not have
+// becomes null; Preflight refuses it.
+func appendNumber(b []byte, v float64) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return append(b, "null"...)
+	}
+	return append(b, raw...)
+}
+
+func appendStrings(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, s)
+	}
+	return append(b, ']')
+}
+
+// appendMap appends a map in the order of its keys, so that the same request
+// is the same bytes.
+func appendMap(b []byte, m map[string]string, appendValue func([]byte, string) []byte) []byte {
+	b = append(b, '{')
+	for i, key := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, key), ':')
+		b = appendValue(b, m[key])
+	}
 	return append(b, '}')
 }
 
 // sizeHint is about the size of the body.
 func (r *Request) sizeHint() int {
-	n := 512
+	n := 512 + len(r.AdditionalFields) + r.System.sizeHint()
 	for _, t := range r.Tools {
-		n += len(t.InputSchema) + len(t.Description) + 128
+		n += len(t.InputSchema) + textSize(t.Description) + 2*frame
 	}
-	for _, c := range r.System {
-		n += contentSize(c)
+	if r.OutputFormat != nil {
+		n += 2 * len(r.OutputFormat.Schema)
 	}
 	for _, m := range r.Messages {
-		n += 32
-		for _, c := range m.Content {
-			n += contentSize(c)
-		}
+		n += m.Content.sizeHint()
 	}
 	return n
-}
-
-func contentSize(c Content) int {
-	const frame = 64
-	switch c := c.(type) {
-	case Text:
-		return len(c) + len(c)/16 + frame
-	case Image:
-		return len(c.Bytes)*4/3 + frame
-	case Document:
-		return len(c.Bytes)*4/3 + 2*frame
-	case ToolUse:
-		return len(c.Input) + 2*frame
-	case ToolResult:
-		n := 2 * frame
-		for _, c := range c.Content {
-			n += contentSize(c)
-		}
-		return n
-	case JSON:
-		return len(c) + frame
-	case Reasoning:
-		return len(c.Text) + len(c.Signature) + 2*frame
-	case Redacted:
-		return len(c)*4/3 + frame
-	case Raw:
-		return len(c)
-	}
-	return frame
 }

@@ -150,6 +150,9 @@ func fromStream(s *stream.Result) (*Response, error) {
 func fromBlock(b stream.Block) (Content, error) {
 	switch b.Kind {
 	case stream.BlockText:
+		if len(b.Citations) > 0 {
+			return citedBlock(b)
+		}
 		if b.Text == "" {
 			return nil, nil
 		}
@@ -172,4 +175,17 @@ func fromBlock(b stream.Block) (Content, error) {
 		return Reasoning{Text: b.Text, Signature: b.Signature}, nil
 	}
 	return nil, nil
+}
+
+// citedBlock is a streamed text and its citations as content.
+func citedBlock(b stream.Block) (Content, error) {
+	raw := appendTexts([]byte(`{"citationsContent":{"content":`), []string{b.Text})
+	raw = append(raw, `,"citations":[`...)
+	for i, citation := range b.Citations {
+		if i > 0 {
+			raw = append(raw, ',')
+		}
+		raw = append(raw, citation...)
+	}
+	return decodeContent(append(raw, `]}}`...))
 }

@@ -272,18 +272,18 @@ func TestBadRequestsAreRefusedBeforeTheyCost(t *testing.T) {
 		req  converse.Request
 		want string
 	}{
-		{"no messages", converse.Request{}, "messages is empty"},
+		{"no messages", converse.Request{}, "messages: it is empty"},
 		{"blank text", ask(" \n"), "messages[0].content[0]"},
 		{"no content", converse.Request{Messages: []converse.Message{{Role: converse.RoleUser}}}, "messages[0].content"},
 		{"assistant first", converse.Request{Messages: []converse.Message{converse.Assistant("hi")}}, "starts with user"},
 		{"two users", converse.Request{Messages: []converse.Message{converse.User("a"), converse.User("b")}}, "messages[1].role"},
-		{"another role", converse.Request{Messages: []converse.Message{{Role: "system", Content: converse.Contents{converse.Text("a")}}}}, "messages[0].role"},
+		{"another role", converse.Request{Messages: []converse.Message{{Role: "tool", Content: converse.Contents{converse.Text("a")}}}}, "messages[0].role"},
 		{"tool use without result", converse.Request{Messages: []converse.Message{converse.User("a"), use, converse.User("b")}}, `no result for the tool use "1"`},
 		{"result without tool use", converse.Request{Messages: []converse.Message{result}}, "no open tool use"},
 		{"tool blocks and no tools", converse.Request{Messages: []converse.Message{converse.User("a"), use, result}, Tools: []converse.ToolSpec{}}, "no tools"},
 		{"unknown tool choice", converse.Request{Messages: ask("a").Messages, ToolChoice: converse.ToolChoice{Tool: "other"}}, `no tool "other"`},
 		{"model", converse.Request{Model: "no model", Messages: ask("a").Messages}, "invalid model id"},
-		{"additional fields", converse.Request{Messages: ask("a").Messages, AdditionalFields: json.RawMessage(`[1]`)}, "additional fields"},
+		{"additional fields", converse.Request{Messages: ask("a").Messages, AdditionalFields: json.RawMessage(`[1]`)}, "additionalModelRequestFields: it is no JSON object"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

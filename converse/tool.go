@@ -214,7 +214,7 @@ func checkResult(contents Contents, bound int) error {
 			if strings.TrimSpace(string(c)) == "" {
 				return errTool
 			}
-		case JSON, Image, Document, Raw:
+		case JSON, Image, Document, Video, SearchResult, Raw:
 		default:
 			return fmt.Errorf("a tool's result can not hold a %T", c)
 		}
@@ -226,11 +226,7 @@ func checkResult(contents Contents, bound int) error {
 }
 
 func contentsSize(contents Contents) int {
-	n := 0
-	for _, c := range contents {
-		n += contentSize(c)
-	}
-	return n
+	return contents.sizeHint()
 }
 
 // unknownTool is the result for a tool that there is not.
