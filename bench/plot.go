@@ -11,7 +11,7 @@ import (
 // who would rather look.
 func (r *race) svg() []byte {
 	const (
-		width, label, bar, gap = 760, 300, 22, 10
+		width, label, bar, gap = 820, 345, 22, 10
 		top                    = 56
 		chart                  = width - label - 110
 	)
