@@ -2,6 +2,7 @@ package bedrockx
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,6 +107,9 @@ func validate(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
 		if err := call.check(); err != nil {
 			return &Error{Kind: KindValidation, Err: err}
+		}
+		if c, known := call.Options.Capabilities(call.Model); known && c.MaxOutput > 0 && call.MaxTokens > c.MaxOutput {
+			return &Error{Kind: KindValidation, Err: fmt.Errorf("max tokens is %d; %s answers with at most %d", call.MaxTokens, c.ID, c.MaxOutput)}
 		}
 		if ctx.Err() != nil {
 			return Canceled(ctx, call.Op, call.Model)

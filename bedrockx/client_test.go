@@ -101,6 +101,7 @@ func TestRequestsThatCanNotBeRightAreNotSent(t *testing.T) {
 		{"no model id", "claude", request("hi"), "provider"},
 		{"another family", "amazon.nova-lite-v1:0", request("hi"), "amazon"},
 		{"no bound", model, anthropic.Request{Messages: request("hi").Messages}, "max_tokens"},
+		{"more than the model gives", model, anthropic.Request{MaxTokens: 1_000_000, Messages: request("hi").Messages}, "answers with at most"},
 		{"no messages", model, anthropic.Request{MaxTokens: 1}, "messages is empty"},
 		{"blank", model, request(" "), "messages[0].content[0]"},
 		{"role", model, anthropic.Request{MaxTokens: 1, Messages: []anthropic.Message{{Role: "system", Content: anthropic.Text("x")}}}, "messages[0].role"},

@@ -9,6 +9,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
@@ -92,6 +93,12 @@ type Options struct {
 	MaxCost *pricing.Amount
 	Budgets []*Budget
 
+	// Capabilities says what a model takes, for what is checked before a
+	// request is sent, such as its bound on the answer. The default is
+	// [bedrockkit.Capabilities]; where a model is not known to it, nothing is
+	// checked.
+	Capabilities func(bedrockkit.ModelID) (bedrockkit.Capability, bool)
+
 	// Prices is the rate table. The default is [pricing.Default].
 	Prices *pricing.Table
 
@@ -152,6 +159,9 @@ func (o Options) resolved() Options {
 	setDefault(&o.BreakerCooldown, 10*time.Second)
 	if o.FallbackOn == nil {
 		o.FallbackOn = fallsBack
+	}
+	if o.Capabilities == nil {
+		o.Capabilities = bedrockkit.Capabilities
 	}
 	if o.Prices == nil {
 		o.Prices = pricing.Default()
