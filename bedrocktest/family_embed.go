@@ -137,11 +137,60 @@ func (titanEmbed) compute(req *Request) ([]byte, int64) {
 	return marshal(v), n
 }
 
+// titanMultimodal is Titan Multimodal Embeddings G1. An image is embedded by
+// its bytes: the same image is near itself and no other.
+type titanMultimodal struct{ noModel }
+
+type titanMultimodalRequest struct {
+	InputText  string `json:"inputText"`
+	InputImage []byte `json:"inputImage"`
+	Config     struct {
+		Length *int `json:"outputEmbeddingLength"`
+	} `json:"embeddingConfig"`
+}
+
+func (titanMultimodal) read(req *Request) *Reply {
+	var body titanMultimodalRequest
+	if json.Unmarshal(req.Body, &body) != nil {
+		return invalid(malformed)
+	}
+	if body.InputText == "" && len(body.InputImage) == 0 {
+		return invalid("Malformed input request: at least one of inputText and inputImage is required, please reformat your input and try again.")
+	}
+	if n := body.Config.Length; n != nil && !slices.Contains([]int{256, 384, 1024}, *n) {
+		return invalid("Malformed input request: #/embeddingConfig/outputEmbeddingLength: %d is not a valid enum value, please reformat your input and try again.", *n)
+	}
+	req.prompt(body.InputText)
+	return nil
+}
+
+func (titanMultimodal) compute(req *Request) ([]byte, int64) {
+	var body titanMultimodalRequest
+	_ = json.Unmarshal(req.Body, &body)
+	dimensions := 1024
+	if body.Config.Length != nil {
+		dimensions = *body.Config.Length
+	}
+	text := body.InputText
+	if len(body.InputImage) > 0 {
+		text += " image" + identifier(24, string(body.InputImage))
+	}
+	n := CountTokens(body.InputText)
+	return marshal(object{"embedding": embed(text, dimensions), "inputTextTokenCount": n}), n
+}
+
 // cohereEmbed is Cohere Embed V3 and V4.
 type cohereEmbed struct{ noModel }
 
 type cohereEmbedRequest struct {
-	Texts           []string `json:"texts"`
+	Texts  []string `json:"texts"`
+	Images []string `json:"images"`
+	Inputs []struct {
+		Content []struct {
+			Text     string `json:"text"`
+			ImageURL string `json:"image_url"`
+		} `json:"content"`
+	} `json:"inputs"`
 	InputType       string   `json:"input_type"`
 	EmbeddingTypes  []string `json:"embedding_types"`
 	OutputDimension *int     `json:"output_dimension"`
@@ -152,14 +201,34 @@ func (cohereEmbed) read(req *Request) *Reply {
 	if json.Unmarshal(req.Body, &body) != nil {
 		return invalid(malformed)
 	}
+	n := len(body.inputs())
 	switch {
-	case len(body.Texts) == 0 || len(body.Texts) > 96:
-		return invalid("Malformed input request: #/texts: expected 1 to 96 items, found %d, please reformat your input and try again.", len(body.Texts))
-	case !slices.Contains([]string{"search_document", "search_query", "classification", "clustering"}, body.InputType):
+	case n == 0 || n > 96:
+		return invalid("Malformed input request: #/texts: expected 1 to 96 items, found %d, please reformat your input and try again.", n)
+	case !slices.Contains([]string{"search_document", "search_query", "classification", "clustering", "image"}, body.InputType):
 		return invalid("Malformed input request: #/input_type: %q is not a valid enum value, please reformat your input and try again.", body.InputType)
 	}
 	req.prompt(strings.Join(body.Texts, "\n"))
 	return nil
+}
+
+// inputs are the texts to embed. An image is one of its bytes.
+func (r *cohereEmbedRequest) inputs() []string {
+	inputs := slices.Clone(r.Texts)
+	for _, image := range r.Images {
+		inputs = append(inputs, "image"+identifier(24, image))
+	}
+	for _, in := range r.Inputs {
+		var text string
+		for _, part := range in.Content {
+			text += part.Text + " "
+			if part.ImageURL != "" {
+				text += "image" + identifier(24, part.ImageURL) + " "
+			}
+		}
+		inputs = append(inputs, text)
+	}
+	return inputs
 }
 
 func (cohereEmbed) compute(req *Request) ([]byte, int64) {
@@ -173,27 +242,54 @@ func (cohereEmbed) compute(req *Request) ([]byte, int64) {
 		dimensions = *d
 	}
 	var vectors [][]float64
-	var bits [][]int
 	var n int64
-	for _, t := range body.Texts {
-		vector := embed(t, dimensions)
-		vectors, bits = append(vectors, vector), append(bits, signs(vector))
+	for _, t := range body.inputs() {
+		vectors = append(vectors, embed(t, dimensions))
 		n += CountTokens(t)
 	}
 	v := object{"id": identifier(36, string(req.Body)), "texts": body.Texts, "response_type": "embeddings_floats", "embeddings": vectors}
 	if body.EmbeddingTypes != nil {
 		types := object{}
 		for _, t := range body.EmbeddingTypes {
-			switch t {
-			case "binary", "ubinary":
-				types[t] = bits
-			default:
-				types[t] = vectors
-			}
+			types[t] = cohereVectors(t, vectors)
 		}
 		v["response_type"], v["embeddings"] = "embeddings_by_type", types
 	}
 	return marshal(v), n
+}
+
+// cohereVectors are the vectors as a type has them: whole numbers of eight bits,
+// or eight dimensions in one. Source: "int8 & binary embeddings", Cohere's
+// documentation.
+func cohereVectors(typ string, vectors [][]float64) any {
+	if typ == "float" {
+		return vectors
+	}
+	lists := make([][]int, len(vectors))
+	for i, vector := range vectors {
+		switch typ {
+		case "int8", "uint8":
+			for _, x := range vector {
+				lists[i] = append(lists[i], int(math.Round(x*127)))
+			}
+		default:
+			for at, bit := range signs(vector) {
+				if at%8 == 0 {
+					lists[i] = append(lists[i], 0)
+				}
+				lists[i][at/8] |= bit << (7 - at%8)
+			}
+		}
+		for at := range lists[i] {
+			switch typ {
+			case "uint8":
+				lists[i][at] += 128
+			case "binary":
+				lists[i][at] -= 128
+			}
+		}
+	}
+	return lists
 }
 
 // rerank is Cohere Rerank 3.5 and Amazon Rerank.

@@ -20,6 +20,9 @@ const (
 	titan    = "amazon.titan-text-express-v1"
 	llama33  = "us.meta.llama3-3-70b-instruct-v1:0"
 	mixtral  = "mistral.mixtral-8x7b-instruct-v0:1"
+	large24  = "mistral.mistral-large-2407-v1:0"
+	large3   = "mistral.mistral-large-3-675b-instruct"
+	commandR = "cohere.command-r-v1:0"
 )
 
 // One reply, in the body of each family, streamed and not.
@@ -39,6 +42,11 @@ func TestFamilies(t *testing.T) {
 			"results.0.outputText", "results.0.completionReason", "FINISH", "outputText", "completionReason"},
 		{llama33, `{"prompt":"Hi","max_gen_len":50}`, "generation", "stop_reason", "stop", "generation", "stop_reason"},
 		{mixtral, `{"prompt":"Hi","max_tokens":50}`, "outputs.0.text", "outputs.0.stop_reason", "stop", "outputs.0.text", "outputs"},
+		{large24, `{"messages":[{"role":"user","content":"Hi"}],"max_tokens":50}`,
+			"choices.0.message.content", "choices.0.stop_reason", "stop", "choices.0.message.content", "choices.0.stop_reason"},
+		{large3, `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"max_tokens":50}`,
+			"choices.0.message.content", "choices.0.finish_reason", "stop", "choices.0.delta.content", "usage"},
+		{commandR, `{"message":"Hi","max_tokens":50}`, "text", "finish_reason", "COMPLETE", "text", "finish_reason"},
 	} {
 		t.Run(tt.model, func(t *testing.T) {
 			srv := bedrocktest.NewServer(t, inProcess)

@@ -164,14 +164,19 @@ type mistral struct{}
 
 func (mistral) read(req *Request) *Reply {
 	var body struct {
-		Prompt      string   `json:"prompt"`
-		MaxTokens   *int64   `json:"max_tokens"`
-		Stop        []string `json:"stop"`
-		Temperature *float64 `json:"temperature"`
-		TopP        *float64 `json:"top_p"`
+		Messages    json.RawMessage `json:"messages"`
+		Prompt      string          `json:"prompt"`
+		MaxTokens   *int64          `json:"max_tokens"`
+		Stop        []string        `json:"stop"`
+		Temperature *float64        `json:"temperature"`
+		TopP        *float64        `json:"top_p"`
 	}
 	if json.Unmarshal(req.Body, &body) != nil {
 		return invalid(malformed)
+	}
+	if body.Messages != nil {
+		req.family = mistralChat{}
+		return req.family.read(req)
 	}
 	req.StopSequences, req.Temperature, req.TopP = body.Stop, body.Temperature, body.TopP
 	return checkPrompt(req, "prompt", body.Prompt, "max_tokens", body.MaxTokens)

@@ -38,7 +38,9 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 		{"amazon.nova", nova{}},
 		{"amazon.titan-text", titanText{}},
 		{"amazon.titan-embed-text", titanEmbed{}},
+		{"amazon.titan-embed-image", titanMultimodal{}},
 		{"amazon.rerank", rerank{}},
+		{"cohere.command-r", cohereChat{}},
 		{"cohere.embed", cohereEmbed{}},
 		{"cohere.rerank", rerank{}},
 		{"meta.", llama{}},
@@ -66,6 +68,7 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 		{"documents", rerank{}},
 		{"max_gen_len", llama{}},
 		{"prompt", mistral{}},
+		{"message", cohereChat{}},
 		{"messages", nova{}},
 	} {
 		if _, ok := keys[f.key]; ok {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestPackages(t *testing.T) {
 	const golden = "testdata/packages.txt"
 	out, err := exec.Command("go", "list", "-deps", "-f",
-		"{{if not .Standard}}{{if .Module.Main}}{{.ImportPath}}{{else}}module {{.Module.Path}}{{end}}{{end}}", ".", "./anthropic").Output()
+		"{{if not .Standard}}{{if .Module.Main}}{{.ImportPath}}{{else}}module {{.Module.Path}}{{end}}{{end}}", ".", "./anthropic", "./nova", "./titan", "./cohere", "./llama", "./mistral").Output()
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
