@@ -7,6 +7,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/pricing"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -31,17 +32,51 @@ type Options struct {
 	// means 1. The error is [ErrMaxRounds].
 	MaxRounds int
 
+	// MaxToolCalls bounds the tool calls of one loop. A round that would go
+	// over it runs none. The default is 50; negative means none at all. The
+	// error is [ErrMaxToolCalls].
+	MaxToolCalls int
+
+	// MaxRunTokens and MaxRunCost (in US dollars) bound what a loop uses. They
+	// are looked at between the rounds: a loop that has reached one and is not
+	// done ends, without running the tools that it was asked for. Zero means no
+	// bound. The errors are [ErrMaxRunTokens] and [ErrMaxRunCost]. A bound on
+	// cost that holds before a request is sent is bedrockx's Options.Budget.
+	MaxRunTokens int64
+	MaxRunCost   pricing.Amount
+
+	// MaxRunTime bounds the time of one loop with its tools; what is under way
+	// then ends. Zero means no bound but the context's. The error is a
+	// [*bedrockx.Error] that is [ErrMaxRunTime].
+	MaxRunTime time.Duration
+
 	// ToolConcurrency bounds the tools that run at once in a round. The
 	// default is 4.
 	ToolConcurrency int
 
 	// ToolTimeout bounds each run of a tool. The default is 30 s; negative
-	// means none. The model is told of it as an error result.
+	// means none. The model is told of it as an error result. A tool that has
+	// not returned a second after its context ended is left behind, see
+	// [ErrToolAbandoned].
 	ToolTimeout time.Duration
 
 	// MaxToolResult bounds the bytes of one tool's result. The default is
 	// 256 KiB. A longer one becomes an error result.
 	MaxToolResult int
+
+	// Approve consents to the calls of tools with ToolOptions.Approval. It is
+	// asked for one call after another, once the arguments fit the schema and
+	// before any tool of the round runs. An error that is [ErrPending] leaves
+	// the call open and ends the loop with a [*PendingError]; any other one
+	// refuses the call, and the model is told so.
+	Approve func(context.Context, ToolUse) error
+
+	// Resume makes a loop begin with the open calls of the request's history:
+	// it runs their tools as if the model had just asked. It is for a history
+	// that you stored yourself, since whoever can write one can then have any
+	// tool called. After a crash a call may have run before: let a side effect
+	// be known by the id of the call.
+	Resume bool
 
 	// Call are options of the pipeline for each request.
 	Call []func(*bedrockx.Options)
@@ -50,6 +85,7 @@ type Options struct {
 func (o Options) resolved() Options {
 	setDefault(&o.MaxTokens, 2048)
 	setDefault(&o.MaxRounds, 5)
+	setDefault(&o.MaxToolCalls, 50)
 	setDefault(&o.ToolConcurrency, 4)
 	setDefault(&o.ToolTimeout, 30*time.Second)
 	setDefault(&o.MaxToolResult, 256<<10)

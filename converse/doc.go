@@ -31,16 +31,46 @@
 //
 // # The tool loop
 //
-// [Client.Run] and [Client.RunStream] send, run the tools that the model asks
-// for and send their results, until the model has answered. What a tool does
-// wrong (an error, a panic, a timeout) and what the model does wrong (arguments
-// that the schema refuses, a tool that does not exist) goes back to the model as
-// an error result, so that it can mend its call. A tool runs only when the
-// model stopped in order to call it and its input came whole.
+// [Client.Run], [Client.RunStream] and [Client.Turns] send, run the tools that
+// the model asks for and send their results, until the model has answered.
+// What the loop does next follows from why the model stopped:
+//
+//	tool_use                        its tools run; another round
+//	end_turn, stop_sequence         the answer is complete: it ends
+//	max_tokens,                     the answer was cut: it ends, no tool runs;
+//	  model_context_window_exceeded   Response.StopReason.Length reports it
+//	guardrail_intervened            it ends, no tool runs; what was stopped is
+//	                                  taken out of the conversation
+//	content_filtered, any other     it ends, no tool runs
+//	malformed_model_output,         an error that is bedrockx.ErrModelError
+//	  malformed_tool_use
+//
+// What the model does wrong (arguments that the schema refuses, a tool that
+// does not exist) goes back to it as an error result, so that it can mend its
+// call. So does what a tool does wrong (an error, a panic, a timeout): the
+// model is told that it failed, and why only where the tool said so with
+// [Tellf]. [RunEvent.Err] has the whole error, for the log.
+//
+// The loop is bounded in rounds, tool calls, tokens, cost and time; see
+// [Options]. A loop that reaches a bound runs no more tools.
+//
+// # Waiting for the user
+//
+// A tool that was made with ToolOptions.Approval runs only with the consent of
+// [Options.Approve]. A tool can ask the user with [Ask]. Where the answer is
+// not at hand, the loop ends with a [*PendingError], and the conversation so
+// far ends with the open calls. It can be stored; [Answer] and
+// [Options.Resume] take it up again, in any process.
 //
 // # Errors
 //
 // A call's error is a [*bedrockx.Error]; the loop's own are [ErrMaxRounds] and
-// the sentinels beside it. After an error of the loop the [RunResult] that
-// comes with it holds the conversation so far.
+// those beside it. After an error of the loop the [RunResult] that comes with
+// it holds the conversation so far.
+//
+// # Goroutines
+//
+// No goroutine outlives its call, with one exception that Go leaves no choice
+// in: a tool that does not return when its context has ended is left behind
+// after a second ([ErrToolAbandoned]).
 package converse

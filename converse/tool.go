@@ -1,23 +1,45 @@
 package converse
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// A Function is a tool with the code behind it. [Tool] makes one.
+// A Function is a tool with the code behind it. [Tool] and [RawTool] make one.
 type Function struct {
 	Spec ToolSpec
 
-	err    error // of its making; the first request that offers it returns it
-	handle func(context.Context, json.RawMessage) (Contents, error)
+	approval bool
+	err      error // of its making; the first request that offers it returns it
+	schema   *jsonschema.Resolved
+	handle   ToolHandler
+}
+
+// A ToolHandler runs a call of a tool and returns the content of its result:
+// [Text], [JSON], [Image], [Document], [Video], [SearchResult] or [Raw]. The call's Input fits the
+// tool's schema.
+type ToolHandler func(ctx context.Context, use ToolUse) (Contents, error)
+
+// A ToolMiddleware wraps a tool's handler in another: for a log, a cache, a
+// limit of its own. It runs after the arguments were held against the schema
+// and the call was approved, and within the tool's time. What it changes in
+// the Input is not held against the schema again.
+type ToolMiddleware func(next ToolHandler) ToolHandler
+
+// With returns the tool with middleware around it, the first one outermost.
+func (f Function) With(middleware ...ToolMiddleware) Function {
+	for _, m := range slices.Backward(middleware) {
+		if f.handle != nil {
+			f.handle = m(f.handle)
+		}
+	}
+	return f
 }
 
 // ToolOptions are those of one tool.
@@ -26,13 +48,21 @@ type ToolOptions struct {
 	// the Go type: json tags name the fields, those without omitempty or
 	// omitzero are required, and a jsonschema tag describes one.
 	Schema json.RawMessage
+
+	// Approval is for tools with side effects: each call needs the consent of
+	// [Options.Approve]. Where there is no such function, the loop ends with a
+	// [*PendingError] before the tool runs.
+	Approval bool
 }
 
 // Tool makes a tool of a Go function. In is a struct or a map; the model's
 // arguments are held against the JSON Schema before fn runs. What fn returns
-// goes to the model: a string as text, anything else as JSON. An error goes to
-// the model as well, as an error result with the error's text, so it should
-// say what would be right and nothing that the model's user must not see.
+// goes to the model: a string as text, a JSON object as JSON, a list as JSON
+// under the key "results", anything else as text.
+//
+// The model is told that a tool failed, and not why: an error may hold what
+// its user must not see. What the model should know, to mend its call, is said
+// with [Tellf]. [Stop] and [Ask] end the loop.
 //
 // fn may be called by several goroutines at once. Its context ends with the
 // loop's and after [Options.ToolTimeout].
@@ -44,58 +74,89 @@ func Tool[In, Out any](name, description string, fn func(context.Context, In) (O
 	for _, option := range optFns {
 		option(&o)
 	}
-	f := Function{Spec: ToolSpec{Name: name, Description: description}}
-	schema, raw, err := toolSchema[In](o.Schema)
+	spec := ToolSpec{Name: name, Description: description}
+	raw, err := inferSchema[In](o.Schema)
 	if err != nil {
-		f.err = fmt.Errorf("tool %q: %w", name, err)
-		return f
+		return Function{Spec: spec, err: fmt.Errorf("tool %q: %w", name, err)}
 	}
-	f.Spec.InputSchema = raw
-	f.handle = func(ctx context.Context, input json.RawMessage) (Contents, error) {
-		var args any
-		if err := json.Unmarshal(input, &args); err != nil {
-			return nil, fmt.Errorf("the arguments are no JSON: %w", err)
-		}
-		if err := schema.Validate(args); err != nil {
-			return nil, fmt.Errorf("the arguments do not fit the tool's JSON Schema: %w", err)
-		}
+	spec.InputSchema = raw
+	return RawTool(spec, func(ctx context.Context, use ToolUse) (Contents, error) {
 		var in In
-		if err := json.Unmarshal(input, &in); err != nil {
-			return nil, fmt.Errorf("the arguments do not fit: %w", err)
+		if err := json.Unmarshal(use.Input, &in); err != nil {
+			return nil, badArguments(err)
 		}
 		out, err := fn(ctx, in)
 		if err != nil {
 			return nil, err
 		}
 		return toolContent(out)
+	}, optFns...)
+}
+
+// RawTool makes a tool of a description with a JSON Schema and a handler that
+// gets the arguments as their JSON, held against the schema. All else is as
+// for [Tool]. ToolOptions.Schema has no effect: the schema is the spec's.
+func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Function {
+	var o ToolOptions
+	for _, option := range optFns {
+		option(&o)
+	}
+	f := Function{Spec: spec, handle: handle, approval: o.Approval}
+	if f.schema, f.err = resolveSchema(spec.InputSchema); f.err != nil {
+		f.err = fmt.Errorf("tool %q: %w", spec.Name, f.err)
 	}
 	return f
 }
 
-// toolSchema is the schema to validate by and its JSON to send.
-func toolSchema[In any](raw json.RawMessage) (*jsonschema.Resolved, json.RawMessage, error) {
+// check holds the arguments of a call against the tool's schema.
+func (f Function) check(input json.RawMessage) error {
+	var args any
+	if err := json.Unmarshal(input, &args); err != nil {
+		return Tellf("the arguments are no JSON: %w", err)
+	}
+	if err := f.schema.Validate(args); err != nil {
+		return Tellf("the arguments do not fit the tool's JSON Schema: %w", err)
+	}
+	return nil
+}
+
+// badArguments is the error of arguments that Go can not read. Its text is for
+// the model only where it is encoding/json's own.
+func badArguments(err error) error {
+	var typ *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	if errors.As(err, &typ) || errors.As(err, &syntax) {
+		return Tellf("the arguments do not fit: %w", err)
+	}
+	return fmt.Errorf("the arguments do not fit: %w", err)
+}
+
+// inferSchema is the JSON Schema of a Go type, unless one is given.
+func inferSchema[T any](given json.RawMessage) (json.RawMessage, error) {
+	if given != nil {
+		return given, nil
+	}
+	schema, err := jsonschema.For[T](nil)
+	if err != nil {
+		return nil, fmt.Errorf("inferring a JSON Schema: %w", err)
+	}
+	return json.Marshal(schema)
+}
+
+// resolveSchema is a JSON Schema to validate by.
+func resolveSchema(raw json.RawMessage) (*jsonschema.Resolved, error) {
 	var schema *jsonschema.Schema
-	var err error
-	if raw == nil {
-		if schema, err = jsonschema.For[In](nil); err != nil {
-			return nil, nil, fmt.Errorf("inferring a JSON Schema: %w", err)
-		}
-		if raw, err = json.Marshal(schema); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		if err := json.Unmarshal(raw, &schema); err != nil {
-			return nil, nil, fmt.Errorf("reading its JSON Schema: %w", err)
-		}
+	if err := json.Unmarshal(raw, &schema); err != nil {
+		return nil, fmt.Errorf("reading its JSON Schema: %w", err)
 	}
 	if schema == nil || schema.Type != "object" {
-		return nil, nil, errors.New("its input is no JSON object; take a struct or a map")
+		return nil, errors.New("its input is no JSON object; take a struct or a map")
 	}
 	resolved, err := schema.Resolve(nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("resolving its JSON Schema: %w", err)
+		return nil, fmt.Errorf("resolving its JSON Schema: %w", err)
 	}
-	return resolved, raw, nil
+	return resolved, nil
 }
 
 // toolContent is what a tool returned, as the content of its result. The
@@ -112,6 +173,10 @@ func toolContent(out any) (Contents, error) {
 		return Contents{Text(out)}, nil
 	case Contents:
 		return out, nil
+	case json.RawMessage:
+		if len(out) == 0 {
+			return Contents{Text("done")}, nil
+		}
 	}
 	raw, err := json.Marshal(out)
 	if err != nil {
@@ -124,117 +189,4 @@ func toolContent(out any) (Contents, error) {
 		return Contents{JSON(append(append([]byte(`{"results":`), raw...), '}'))}, nil
 	}
 	return Contents{Text(raw)}, nil
-}
-
-// errTool is what the model is told of a tool that panicked: not what was in
-// the panic, which is for the log.
-var errTool = errors.New("the tool failed")
-
-// PanicError is the error of a tool that panicked, as [RunEvent.Err] has it.
-// The model is told only that the tool failed.
-type PanicError struct {
-	Tool  string
-	Value any
-	Stack []byte
-}
-
-// Error says which tool panicked.
-func (e *PanicError) Error() string { return fmt.Sprintf("tool %q panicked", e.Tool) }
-
-// run runs the tool of one call. It always returns a result that can be sent;
-// err says for the log what went wrong.
-func (f Function) run(ctx context.Context, use ToolUse, o Options) (result ToolResult, err error) {
-	result = ToolResult{ToolUseID: use.ID, Status: ToolSuccess}
-	if o.ToolTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.ToolTimeout, fmt.Errorf("the tool took longer than %s", o.ToolTimeout))
-		defer cancel()
-	}
-	input := use.Input
-	if len(bytes.TrimSpace(input)) == 0 {
-		input = json.RawMessage("{}")
-	}
-	content, err := f.safely(ctx, input)
-	told := err
-	var panicked *PanicError
-	switch {
-	case errors.As(err, &panicked):
-		told = errTool
-	case err != nil && ctx.Err() != nil:
-		err = context.Cause(ctx)
-		told = err
-	case err == nil:
-		if err = checkResult(content, o.MaxToolResult); err != nil {
-			told = err
-		}
-	}
-	if err != nil {
-		result.Status, result.Content = ToolError, Contents{Text(errorText(told))}
-		return result, err
-	}
-	result.Content = content
-	return result, nil
-}
-
-// safely calls the code and turns a panic into an error. Code that does not
-// keep to its context is waited for, as nothing can stop it.
-func (f Function) safely(ctx context.Context, input json.RawMessage) (content Contents, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Tool: f.Spec.Name, Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return f.handle(ctx, input)
-}
-
-// errorText is an error's text, bounded and never blank.
-func errorText(err error) string {
-	const bound = 4 << 10
-	text := err.Error()
-	if len(text) > bound {
-		text = strings.ToValidUTF8(text[:bound], "") + "…"
-	}
-	if strings.TrimSpace(text) == "" {
-		return errTool.Error()
-	}
-	return text
-}
-
-// checkResult finds what the service would refuse in a result.
-func checkResult(contents Contents, bound int) error {
-	if size := contentsSize(contents); size > bound {
-		return fmt.Errorf("the result has about %d bytes, %d are allowed; ask for less", size, bound)
-	}
-	if len(contents) == 0 {
-		return errTool
-	}
-	for _, c := range contents {
-		switch c := c.(type) {
-		case Text:
-			if strings.TrimSpace(string(c)) == "" {
-				return errTool
-			}
-		case JSON, Image, Document, Video, SearchResult, Raw:
-		default:
-			return fmt.Errorf("a tool's result can not hold a %T", c)
-		}
-		if _, err := c.appendJSON(nil); err != nil {
-			return fmt.Errorf("the result can not be sent: %w", err)
-		}
-	}
-	return nil
-}
-
-func contentsSize(contents Contents) int {
-	return contents.sizeHint()
-}
-
-// unknownTool is the result for a tool that there is not.
-func unknownTool(use ToolUse, tools []Function) (ToolResult, error) {
-	names := make([]string, len(tools))
-	for i, f := range tools {
-		names[i] = f.Spec.Name
-	}
-	err := fmt.Errorf("there is no tool %q; the tools are %q", use.Name, names)
-	return ToolResult{ToolUseID: use.ID, Status: ToolError, Content: Contents{Text(errorText(err))}}, err
 }

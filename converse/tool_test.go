@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,10 +21,18 @@ type lookup struct {
 	Volume *int   `json:"volume,omitempty"`
 }
 
+// runCall does for one call what a round does for all of its calls.
+func runCall(ctx context.Context, f Function, use ToolUse, o Options) (ToolResult, error) {
+	c := &toolCall{use: use}
+	c.prepare([]Function{f})
+	runTools(ctx, []*toolCall{c}, o.resolved())
+	return c.result, c.err
+}
+
 func runTool(t *testing.T, f Function, input string) (ToolResult, error) {
 	t.Helper()
 	require.NoError(t, f.err)
-	result, err := f.run(t.Context(), ToolUse{ID: "id-1", Name: f.Spec.Name, Input: json.RawMessage(input)}, Options{}.resolved())
+	result, err := runCall(t.Context(), f, ToolUse{ID: "id-1", Name: f.Spec.Name, Input: json.RawMessage(input)}, Options{})
 	assert.Equal(t, "id-1", result.ToolUseID)
 	_, encodes := json.Marshal(Message{RoleUser, Contents{result}})
 	assert.NoError(t, encodes, "every result can be sent")
@@ -64,25 +75,40 @@ func TestToolResults(t *testing.T) {
 	}
 }
 
+// loud is an error type of a tool's own that speaks to the model.
+type loud struct{ secret string }
+
+func (e *loud) Error() string   { return e.secret }
+func (*loud) ModelText() string { return "give a title" }
+
 // What goes wrong in a tool becomes a result that helps the model to mend its
-// call.
+// call, and tells it no more than it was meant to know.
 func TestToolErrors(t *testing.T) {
-	secret := "password-in-a-panic"
+	const secret = "canary-4711"
+	returns := func(v any, err error) func(context.Context, lookup) (any, error) {
+		return func(context.Context, lookup) (any, error) { return v, err }
+	}
 	tests := []struct {
 		name, input string
 		fn          func(context.Context, lookup) (any, error)
 		told        string
 	}{
-		{"an error", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return nil, errors.New("no manga of that title") }, "no manga of that title"},
-		{"a blank error", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return nil, errors.New("") }, "the tool failed"},
+		{"an error", `{"title":"a"}`, returns(nil, errors.New(secret)), "the tool failed"},
+		{"an error for the model", `{"title":"a"}`, returns(nil, Tellf("no manga of that title")), "no manga of that title"},
+		{"one that is wrapped", `{"title":"a"}`, returns(nil, fmt.Errorf("%s: %w", secret, Tellf("no manga of that title"))), "no manga of that title"},
+		{"one of the tool's own type", `{"title":"a"}`, returns(nil, &loud{secret}), "give a title"},
+		{"a blank error for the model", `{"title":"a"}`, returns(nil, Tellf(" ")), "the tool failed"},
+		{"a long error for the model", `{"title":"a"}`, returns(nil, Tellf("%s", strings.Repeat("漫", 1<<20))), "漫…"},
 		{"a panic", `{"title":"a"}`, func(context.Context, lookup) (any, error) { panic(secret) }, "the tool failed"},
-		{"a result that is no JSON", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return func() {}, nil }, "can not be written as JSON"},
-		{"a result that is too large", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return strings.Repeat("x", 1<<20), nil }, "ask for less"},
-		{"a result of nothing", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{}, nil }, "the tool failed"},
-		{"a nil in the result", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{nil}, nil }, "can not hold"},
-		{"a list as JSON", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{JSON("[1]")}, nil }, "no JSON object"},
-		{"a tool use in the result", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{ToolUse{}}, nil }, "can not hold"},
-		{"blank content", `{"title":"a"}`, func(context.Context, lookup) (any, error) { return Contents{Text(" ")}, nil }, "the tool failed"},
+		{"a panic with an error for the model", `{"title":"a"}`, func(context.Context, lookup) (any, error) { panic(Tellf(secret)) }, "the tool failed"},
+		{"the end of the goroutine", `{"title":"a"}`, func(context.Context, lookup) (any, error) { runtime.Goexit(); return nil, nil }, "the tool failed"},
+		{"a result that is no JSON", `{"title":"a"}`, returns(func() {}, nil), "the tool failed"},
+		{"a result that is too large", `{"title":"a"}`, returns(strings.Repeat("x", 1<<20), nil), "ask for less"},
+		{"a result of nothing", `{"title":"a"}`, returns(Contents{}, nil), "the tool failed"},
+		{"a nil in the result", `{"title":"a"}`, returns(Contents{nil}, nil), "the tool failed"},
+		{"a list as JSON", `{"title":"a"}`, returns(Contents{JSON("[1]")}, nil), "the tool failed"},
+		{"a tool use in the result", `{"title":"a"}`, returns(Contents{ToolUse{}}, nil), "the tool failed"},
+		{"blank content", `{"title":"a"}`, returns(Contents{Text(" ")}, nil), "the tool failed"},
 		{"an argument missing", `{}`, nil, "title"},
 		{"an argument of another type", `{"title":1}`, nil, "JSON Schema"},
 		{"an argument too many", `{"title":"a","color":"red"}`, nil, "color"},
@@ -103,9 +129,17 @@ func TestToolErrors(t *testing.T) {
 			text := string(result.Content[0].(Text))
 			assert.Contains(t, text, tt.told)
 			assert.NotContains(t, text, secret)
-			assert.NotContains(t, err.Error(), secret)
+			assert.Less(t, len(text), 5000)
 		})
 	}
+}
+
+// What a panic says is in the error's Value, for whoever looks there, and in no
+// text.
+func TestToolPanicIsQuiet(t *testing.T) {
+	f := Tool("check", "Checks.", func(context.Context, map[string]any) (any, error) { panic("canary-4711") })
+	_, err := runTool(t, f, `{}`)
+	assert.NotContains(t, fmt.Sprintf("%v %+v %q", err, err, err), "canary-4711")
 }
 
 func TestToolPanicIsKeptForTheLog(t *testing.T) {
@@ -124,7 +158,7 @@ func TestToolTimeout(t *testing.T) {
 			return nil, ctx.Err()
 		})
 		began := time.Now()
-		result, err := f.run(t.Context(), ToolUse{ID: "1", Name: "slow"}, Options{ToolTimeout: 2 * time.Second}.resolved())
+		result, err := runCall(t.Context(), f, ToolUse{ID: "1", Name: "slow"}, Options{ToolTimeout: 2 * time.Second})
 		assert.ErrorContains(t, err, "longer than 2s")
 		assert.Equal(t, 2*time.Second, time.Since(began))
 		assert.Equal(t, ToolError, result.Status)
@@ -165,4 +199,81 @@ func TestToolThatCanNotBe(t *testing.T) {
 	} {
 		assert.ErrorContains(t, f.err, `tool "a"`, name)
 	}
+}
+
+func TestToolThatIgnoresItsContextIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		f := Tool("stuck", "Is stuck.", func(context.Context, map[string]any) (any, error) {
+			<-release
+			return nil, errors.New("too late")
+		})
+		began := time.Now()
+		result, err := runCall(t.Context(), f, ToolUse{ID: "1", Name: "stuck"}, Options{ToolTimeout: 2 * time.Second})
+		assert.ErrorIs(t, err, ErrToolAbandoned)
+		assert.Equal(t, 3*time.Second, time.Since(began), "its time and a second of grace")
+		assert.Contains(t, result.Content[0], "longer than 2s")
+		close(release) // synctest fails where the goroutine would not end
+	})
+}
+
+func TestToolMiddleware(t *testing.T) {
+	var order []string
+	note := func(name string) ToolMiddleware {
+		return func(next ToolHandler) ToolHandler {
+			return func(ctx context.Context, use ToolUse) (Contents, error) {
+				order = append(order, name+" "+string(use.Input))
+				return next(ctx, use)
+			}
+		}
+	}
+	f := Tool("check", "Checks.", func(_ context.Context, in lookup) (string, error) {
+		order = append(order, "code")
+		return in.Title, nil
+	})
+	wrapped := f.With(note("outer"), note("inner"))
+	result, err := runTool(t, wrapped, `{"title":"a"}`)
+	require.NoError(t, err)
+	assert.Equal(t, Contents{Text("a")}, result.Content)
+	assert.Equal(t, []string{`outer {"title":"a"}`, `inner {"title":"a"}`, "code"}, order)
+
+	order = nil
+	_, err = runTool(t, wrapped, `{}`)
+	assert.Error(t, err)
+	assert.Empty(t, order, "bad arguments reach no middleware")
+	_, err = runTool(t, f, `{"title":"a"}`)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"code"}, order, "the tool itself is as it was")
+}
+
+func TestRawTool(t *testing.T) {
+	spec := ToolSpec{Name: "sum", Description: "Adds.", InputSchema: json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}`)}
+	f := RawTool(spec, func(_ context.Context, use ToolUse) (Contents, error) { return Contents{JSON(use.Input)}, nil })
+	result, err := runTool(t, f, `{"n": 12345678901234567890}`)
+	require.NoError(t, err)
+	assert.Equal(t, Contents{JSON(`{"n": 12345678901234567890}`)}, result.Content, "as the model wrote it, to the last digit")
+	_, err = runTool(t, f, `{"n":"one"}`)
+	assert.ErrorContains(t, err, "JSON Schema")
+}
+
+func TestToolsRunAtOnceWithinTheirBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int32
+		f := Tool("wait", "Waits.", func(context.Context, struct{}) (string, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(time.Second) // the bubble's
+			running.Add(-1)
+			return "ok", nil
+		})
+		var calls []*toolCall
+		for range 10 {
+			c := &toolCall{use: ToolUse{ID: "1", Name: "wait"}}
+			c.prepare([]Function{f})
+			calls = append(calls, c)
+		}
+		began := time.Now()
+		runTools(t.Context(), calls, Options{ToolConcurrency: 4}.resolved())
+		assert.Equal(t, 3*time.Second, time.Since(began))
+		assert.EqualValues(t, 4, most.Load())
+	})
 }

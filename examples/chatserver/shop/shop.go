@@ -34,6 +34,10 @@ type InputError struct {
 func (e *InputError) Error() string { return e.Field + ": " + e.Msg }
 func (e *InputError) Unwrap() error { return e.Err }
 
+// ModelText makes the text one that the model is told, so that it can mend its
+// call.
+func (e *InputError) ModelText() string { return e.Error() }
+
 func invalid(field, format string, args ...any) error {
 	return &InputError{Field: field, Err: ErrInvalidInput, Msg: fmt.Sprintf(format, args...)}
 }
