@@ -122,6 +122,10 @@ type Response struct {
 	SDK any
 }
 
+// Region is the AWS region that the call goes to and is priced in, as far as
+// that is known: a fallback may change it.
+func (c *Call) Region() string { return c.region }
+
 // OnEnd registers a function that runs once when the call has ended, with the
 // error that it ended with. The last one registered runs first, all of them
 // after usage and cost were settled.

@@ -1,6 +1,7 @@
 package bedrockx
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -93,6 +94,12 @@ type Options struct {
 	MaxCost *pricing.Amount
 	Budgets []*Budget
 
+	// OnAttempt are called after each attempt, in the goroutine of the call
+	// and before the next attempt; so they see the requests that retries and
+	// fallback hide. Each must be safe for concurrent use. There are none by
+	// default.
+	OnAttempt []func(context.Context, *Call, Attempt)
+
 	// Capabilities says what a model takes, for what is checked before a
 	// request is sent, such as its bound on the answer. The default is
 	// [bedrockkit.Capabilities]; where a model is not known to it, nothing is
@@ -175,6 +182,7 @@ func (o Options) copied() Options {
 	o.SDKOptions = slices.Clone(o.SDKOptions)
 	o.Fallback = slices.Clone(o.Fallback)
 	o.Budgets = slices.Clone(o.Budgets)
+	o.OnAttempt = slices.Clone(o.OnAttempt)
 	return o
 }
 

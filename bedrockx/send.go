@@ -33,7 +33,7 @@ func send(ctx context.Context, call *Call) error {
 	if err != nil {
 		failed := classify(actx, err)
 		dog.stop()
-		return call.failed(failed, began)
+		return call.failed(ctx, failed, began)
 	}
 	if resp.Body != nil {
 		if call.Op.Streaming() {
@@ -48,8 +48,9 @@ func send(ctx context.Context, call *Call) error {
 			resp.Body.Close()
 		}
 		dog.stop()
-		return call.failed(failed, began)
+		return call.failed(ctx, failed, began)
 	}
+	call.observe(ctx, began, nil)
 	if call.Op.Streaming() {
 		call.FirstOutput = time.Since(call.began)
 		dog.flowing()
@@ -63,7 +64,7 @@ func send(ctx context.Context, call *Call) error {
 }
 
 // failed keeps a record of an attempt that did not answer.
-func (c *Call) failed(e *Error, began time.Time) error {
+func (c *Call) failed(ctx context.Context, e *Error, began time.Time) error {
 	id := e.RequestID
 	if id == "" {
 		id = c.RequestID
@@ -75,7 +76,31 @@ func (c *Call) failed(e *Error, began time.Time) error {
 		}
 	}
 	c.Failures = append(c.Failures, f)
+	c.observe(ctx, began, e)
 	return e
+}
+
+// An Attempt is one request that was sent, and how it ended: a unary one with
+// its response, a stream with its first output.
+type Attempt struct {
+	Number    int // from 1, over all targets of the call
+	Model     bedrockkit.ModelID
+	Region    string // as it is priced; empty where that is not known
+	RequestID string
+	Began     time.Time
+	Latency   time.Duration
+	Err       *Error // nil where it answered
+}
+
+// observe tells Options.OnAttempt of an attempt that has ended.
+func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
+	if len(c.Options.OnAttempt) == 0 {
+		return
+	}
+	a := Attempt{Number: c.Attempts, Model: c.Model, Region: c.region, RequestID: c.RequestID, Began: began, Latency: time.Since(began), Err: e}
+	for _, fn := range c.Options.OnAttempt {
+		fn(ctx, c, a)
+	}
 }
 
 // roundTrip calls the API.
