@@ -33,7 +33,7 @@ func (nova) read(req *Request) *Reply {
 	if req.cachedTools {
 		return invalid("Malformed input request: extraneous key [cachePoint] is not permitted, please reformat your input and try again.")
 	}
-	return req.validateConverse(&body)
+	return validateConverse(req, &body, false)
 }
 
 func (nova) body(a *answer) []byte {

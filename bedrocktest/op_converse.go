@@ -12,7 +12,7 @@ import (
 
 type converseRequest struct {
 	Messages        []converseMessage `json:"messages"`
-	System          []converseBlock   `json:"system"`
+	System          []json.RawMessage `json:"system"`
 	InferenceConfig struct {
 		MaxTokens     *int64   `json:"maxTokens"`
 		Temperature   *float64 `json:"temperature"`
@@ -24,7 +24,8 @@ type converseRequest struct {
 		ToolChoice map[string]json.RawMessage `json:"toolChoice"`
 	} `json:"toolConfig"`
 	OutputConfig struct {
-		TextFormat struct {
+		TextFormat *struct {
+			Type      string `json:"type"`
 			Structure struct {
 				JSONSchema struct {
 					Schema string `json:"schema"`
@@ -32,19 +33,24 @@ type converseRequest struct {
 			} `json:"structure"`
 		} `json:"textFormat"`
 	} `json:"outputConfig"`
-	ServiceTier struct {
+	ServiceTier *struct {
 		Type string `json:"type"`
 	} `json:"serviceTier"`
 	PerformanceConfig struct {
 		Latency string `json:"latency"`
 	} `json:"performanceConfig"`
-	GuardrailConfig *guardrailConfig `json:"guardrailConfig"`
+	GuardrailConfig                   *guardrailConfig  `json:"guardrailConfig"`
+	RequestMetadata                   map[string]string `json:"requestMetadata"`
+	AdditionalModelRequestFields      json.RawMessage   `json:"additionalModelRequestFields"`
+	AdditionalModelResponseFieldPaths []string          `json:"additionalModelResponseFieldPaths"`
 }
 
 type guardrailConfig struct {
 	ID      string `json:"guardrailIdentifier"`
 	Version string `json:"guardrailVersion"`
 	Trace   string `json:"trace"`
+
+	StreamProcessingMode string `json:"streamProcessingMode"` // of streams
 }
 
 type converseMessage struct {
@@ -58,11 +64,13 @@ type converseBlock struct {
 		ID    string          `json:"toolUseId"`
 		Name  string          `json:"name"`
 		Input json.RawMessage `json:"input"`
+		Type  string          `json:"type"` // of one that the service runs by itself
 	} `json:"toolUse"`
 	ToolResult *struct {
 		ID      string            `json:"toolUseId"`
 		Content []json.RawMessage `json:"content"`
 		Status  string            `json:"status"`
+		Type    string            `json:"type"` // as above
 	} `json:"toolResult"`
 	ReasoningContent *struct {
 		ReasoningText *struct {
@@ -98,8 +106,10 @@ type converseTool struct {
 			JSON json.RawMessage `json:"json"`
 		} `json:"inputSchema"`
 	} `json:"toolSpec"`
-	CachePoint *cachePoint     `json:"cachePoint"`
-	SystemTool json.RawMessage `json:"systemTool"`
+	CachePoint *cachePoint `json:"cachePoint"`
+	SystemTool *struct {
+		Name string `json:"name"`
+	} `json:"systemTool"`
 }
 
 func (s *Server) converse(x *exchange) *Reply {
@@ -129,15 +139,17 @@ func (b *converseRequest) decode(raw json.RawMessage) (v converseBlock) {
 
 func (req *Request) readConverse(body *converseRequest) {
 	c := &req.Conversation
-	req.tier = body.ServiceTier.Type
+	if body.ServiceTier != nil {
+		req.tier = body.ServiceTier.Type
+	}
 	req.latency = body.PerformanceConfig.Latency
 	if n := body.InferenceConfig.MaxTokens; n != nil {
 		c.MaxTokens = *n
 	}
 	c.Temperature, c.TopP = body.InferenceConfig.Temperature, body.InferenceConfig.TopP
 	c.StopSequences = body.InferenceConfig.StopSequences
-	if schema := body.OutputConfig.TextFormat.Structure.JSONSchema.Schema; json.Valid([]byte(schema)) {
-		c.OutputSchema = json.RawMessage(schema)
+	if f := body.OutputConfig.TextFormat; f != nil && json.Valid([]byte(f.Structure.JSONSchema.Schema)) {
+		c.OutputSchema = json.RawMessage(f.Structure.JSONSchema.Schema)
 	}
 	if tc := body.ToolConfig; tc != nil {
 		for _, t := range tc.Tools {
@@ -162,8 +174,8 @@ func (req *Request) readConverse(body *converseRequest) {
 			}
 		}
 	}
-	for _, b := range body.System {
-		text := ""
+	for _, raw := range body.System {
+		b, text := body.decode(raw), ""
 		switch {
 		case b.Text != nil:
 			text = *b.Text
@@ -182,9 +194,6 @@ func (req *Request) readConverse(body *converseRequest) {
 		for _, raw := range m.Content {
 			v := body.decode(raw)
 			if v.CachePoint != nil {
-				if n := len(message.Blocks); n > 0 && message.Blocks[n-1].Reasoning != nil {
-					req.cachedReasoning = true
-				}
 				c.cacheMark(v.CachePoint.TTL)
 				continue
 			}
@@ -202,9 +211,9 @@ func (v converseBlock) block(raw json.RawMessage) Block {
 	switch {
 	case v.Text != nil:
 		b.Text = *v.Text
-	case v.ToolUse != nil:
+	case v.ToolUse != nil && v.ToolUse.Type == "":
 		b.ToolUse = &ToolCall{ID: v.ToolUse.ID, Name: v.ToolUse.Name, Input: v.ToolUse.Input}
-	case v.ToolResult != nil:
+	case v.ToolResult != nil && v.ToolResult.Type == "":
 		b.ToolResult = &ToolResult{ID: v.ToolResult.ID, Error: v.ToolResult.Status == "error"}
 		for _, raw := range v.ToolResult.Content {
 			var inner converseBlock

@@ -21,7 +21,7 @@ import (
 
 func guarded(o *bedrocktest.Options) {
 	o.Guardrails = []bedrocktest.Guardrail{{
-		ID: "gr-1", Version: "1", Words: []string{"Forbidden"},
+		ID: "gr1", Version: "1", Words: []string{"Forbidden"},
 		Patterns:     map[string]string{"card": `\d{4}-\d{4}`},
 		InputMessage: "I can not talk about this.", OutputMessage: "I can not say this.",
 	}}
@@ -33,7 +33,7 @@ func TestGuardrailInConverse(t *testing.T) {
 	ask := func(text string) *bedrockruntime.ConverseOutput {
 		out, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{
 			ModelId: aws.String(haiku), Messages: userText(text),
-			GuardrailConfig: &types.GuardrailConfiguration{GuardrailIdentifier: aws.String("gr-1"), GuardrailVersion: aws.String("1"), Trace: types.GuardrailTraceEnabled},
+			GuardrailConfig: &types.GuardrailConfiguration{GuardrailIdentifier: aws.String("gr1"), GuardrailVersion: aws.String("1"), Trace: types.GuardrailTraceEnabled},
 		})
 		require.NoError(t, err)
 		return out
@@ -44,7 +44,7 @@ func TestGuardrailInConverse(t *testing.T) {
 	out := ask("something FORBIDDEN") // takes no reply
 	assert.Equal(t, types.StopReasonGuardrailIntervened, out.StopReason)
 	assert.Equal(t, "I can not talk about this.", text(out))
-	assert.Equal(t, "Forbidden", *out.Trace.Guardrail.InputAssessment["gr-1"].WordPolicy.CustomWords[0].Match)
+	assert.Equal(t, "Forbidden", *out.Trace.Guardrail.InputAssessment["gr1"].WordPolicy.CustomWords[0].Match)
 
 	srv.Reply(bedrocktest.Text("The card is 1234-5678."), bedrocktest.Text("That is forbidden."), bedrocktest.Text("Fine."))
 	out = ask("Which card?")
@@ -68,7 +68,7 @@ func TestGuardrailInInvokeModel(t *testing.T) {
 	srv.Reply(bedrocktest.Text("Fine."))
 	for text, action := range map[string]string{"Hi": "NONE", "forbidden": "INTERVENED"} {
 		out, err := srv.Client().InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{
-			ModelId: aws.String(haiku), Body: anthropicBody(text), GuardrailIdentifier: aws.String("gr-1"), GuardrailVersion: aws.String("1"),
+			ModelId: aws.String(haiku), Body: anthropicBody(text), GuardrailIdentifier: aws.String("gr1"), GuardrailVersion: aws.String("1"),
 		})
 		require.NoError(t, err)
 		var v map[string]any
@@ -85,13 +85,13 @@ func TestApplyGuardrail(t *testing.T) {
 			Content: []types.GuardrailContentBlock{&types.GuardrailContentBlockMemberText{Value: types.GuardrailTextBlock{Text: aws.String(text)}}},
 		})
 	}
-	out, err := apply("gr-1", "my card 1111-2222")
+	out, err := apply("gr1", "my card 1111-2222")
 	require.NoError(t, err)
 	assert.Equal(t, types.GuardrailActionGuardrailIntervened, out.Action)
 	assert.Equal(t, "my card {card}", *out.Outputs[0].Text)
 	assert.Equal(t, "1111-2222", *out.Assessments[0].SensitiveInformationPolicy.Regexes[0].Match)
 
-	out, err = apply("arn:aws:bedrock:us-east-1:123456789012:guardrail/gr-1", "hello")
+	out, err = apply("arn:aws:bedrock:us-east-1:123456789012:guardrail/gr1", "hello")
 	require.NoError(t, err)
 	assert.Equal(t, types.GuardrailActionNone, out.Action)
 	assert.Empty(t, out.Outputs)

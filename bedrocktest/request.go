@@ -84,7 +84,7 @@ type Request struct {
 	guardrail *Guardrail
 	trace     string // of the guardrail: "enabled", "disabled"…
 
-	cachedTools, cachedReasoning bool // a cache point comes after tools, after reasoning
+	cachedTools bool // a cache point comes after tools
 }
 
 // An Outcome is what the server sent back.

@@ -66,7 +66,7 @@ func TestConverseValidation(t *testing.T) {
 		{"good document name", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"document":{"name":"Report (v2) [final]","format":"pdf","source":{"bytes":"AA=="}}}]}]}`, ""},
 		{"five cache points", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}}],"messages":[` + user + `]}`, "A maximum of 4 blocks"},
 		{"long after short", `{"system":[{"text":"s"},{"cachePoint":{"type":"default"}},{"text":"t"},{"cachePoint":{"type":"default","ttl":"1h"}}],"messages":[` + user + `]}`, "must not come after a ttl='5m'"},
-		{"cache point after reasoning", `{"messages":[` + user + `,{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},{"cachePoint":{"type":"default"}}]}]}`, "can not come directly after reasoningContent"},
+		{"cache point after reasoning", `{"messages":[` + user + `,{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},{"cachePoint":{"type":"default"}}]}]}`, "Cache point cannot be inserted after reasoning block."},
 		{"broken JSON", `{"messages":`, "Unable to parse the request body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -104,13 +104,14 @@ func setDefault[T comparable](field *T, value T) {
 // A Client holds conversations. It keeps none of them: a caller's messages go
 // in and the answer comes out. It is safe for concurrent use.
 type Client struct {
-	bedrock *bedrockx.Client
-	options Options
+	bedrock      *bedrockx.Client
+	capabilities func(bedrockkit.ModelID) (bedrockkit.Capability, bool)
+	options      Options
 }
 
 // New returns a client whose requests pass the pipeline of c.
 func New(c *bedrockx.Client, optFns ...func(*Options)) *Client {
-	client := &Client{bedrock: c}
+	client := &Client{bedrock: c, capabilities: c.Options().Capabilities}
 	client.options = client.with(optFns)
 	return client
 }
@@ -183,7 +184,7 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			req.Tools = append(req.Tools, f.Spec)
 		}
 	}
-	if err := req.preflight(); err != nil {
+	if err := req.preflight(op, c.capabilities); err != nil {
 		return nil, fail(err)
 	}
 	body, err := req.appendBody(nil, op)

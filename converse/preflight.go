@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
@@ -57,12 +58,17 @@ func (e *PreflightError) Unwrap() error { return bedrockx.ErrValidation }
 // does this for every request, with the defaults of its [Options] filled in;
 // so what the options would bring, such as the tools, must be there.
 //
-// What only the service can know is not checked: that the model and the
-// guardrail exist, how long the prompt is, what is in a file or in [Raw].
-func Preflight(r Request) error { return r.preflight() }
+// What a model takes is known from [bedrockkit.Capabilities], for a client from
+// bedrockx.Options.Capabilities. What only the service can know is not checked:
+// that the model and the guardrail exist, how long the prompt is, what is in a
+// file or in [Raw].
+func Preflight(r Request) error {
+	return r.preflight(bedrockx.OpConverse, bedrockkit.Capabilities)
+}
 
-func (r *Request) preflight() error {
-	c := checker{request: r, anthropic: r.Model.Provider() == "anthropic"}
+func (r *Request) preflight(op bedrockx.Operation, capabilities func(bedrockkit.ModelID) (bedrockkit.Capability, bool)) error {
+	c := checker{request: r, anthropic: r.Model.Provider() == "anthropic", streaming: op.Streaming()}
+	c.model, c.known = capabilities(r.Model)
 	c.messages()
 	c.system()
 	c.inference()
@@ -103,10 +109,16 @@ var (
 	fieldPath        = regexp.MustCompile(`^(/([^~]|~[01])*)$`)
 )
 
+// lacks reports whether the model is known not to have a feature.
+func (c *checker) lacks(f bedrockkit.Feature) bool { return c.known && !c.model.Has(f) }
+
 // A checker looks for problems. Its path is made a string only for one.
 type checker struct {
 	request   *Request
-	anthropic bool // the model is known to be one of Anthropic's
+	anthropic bool // the model is one of Anthropic's
+	model     bedrockkit.Capability
+	known     bool // model is
+	streaming bool
 	problems  []Problem
 	path      []segment
 
@@ -197,16 +209,30 @@ func (c *checker) messages() {
 	if c.hasTools && len(c.request.Tools) == 0 {
 		c.mendable("toolConfig", "the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with")
 	}
-	if end := messages[last]; c.anthropic && end.Role == RoleAssistant && len(end.Content) > 0 {
-		if text, ok := end.Content[len(end.Content)-1].(Text); ok && text != "" && strings.TrimSpace(string(text)) != "" && strings.TrimRight(string(text), " \t\r\n") != string(text) {
-			c.push("messages", last)
-			c.push("content", len(end.Content)-1)
-			c.mendable("text", "the answer that the model is to go on with ends in white space")
-			c.pop()
-			c.pop()
-		}
+	if messages[last].Role == RoleAssistant {
+		c.prefill(last)
 	}
 }
+
+// prefill checks the beginning of an answer that the model is to go on with.
+func (c *checker) prefill(last int) {
+	c.push("messages", last)
+	defer c.pop()
+	if c.lacks(bedrockkit.FeaturePrefill) {
+		c.add("role", "it is assistant in the last message, and the model goes on with no answer that was begun")
+	}
+	content := c.request.Messages[last].Content
+	if len(content) == 0 || !c.anthropic {
+		return
+	}
+	if text, ok := content[len(content)-1].(Text); ok && trimEnd(string(text)) != string(text) {
+		c.push("content", len(content)-1)
+		c.mendable("text", "it is the beginning of an answer that the model is to go on with, and ends in white space")
+		c.pop()
+	}
+}
+
+func trimEnd(s string) string { return strings.TrimRight(s, " \t\r\n") }
 
 func (c *checker) content(m *Message) {
 	if len(m.Content) == 0 {
@@ -231,8 +257,8 @@ func (c *checker) content(m *Message) {
 			switch {
 			case j == 0:
 				c.mendable("cachePoint", "there is nothing before it in the message to cache")
-			case isReasoning(m.Content[j-1]):
-				c.mendable("cachePoint", "it comes after reasoning; put it after another block")
+			case !cacheable(m.Content[j-1]):
+				c.mendable("cachePoint", "it comes right after a %s; put it after another block", kindOf(m.Content[j-1]))
 			}
 		}
 		if _, ok := block.(ToolResult); !ok {
@@ -249,28 +275,43 @@ func (c *checker) content(m *Message) {
 	}
 }
 
-func isReasoning(block Content) bool {
-	switch block.(type) {
-	case Reasoning, Redacted:
-		return true
+// cacheable reports whether a cache point may come right after a block. The
+// service refuses one after reasoning, after a video and after a document that
+// is no PDF.
+func cacheable(block Content) bool {
+	switch b := block.(type) {
+	case Reasoning, Redacted, Video:
+		return false
+	case Document:
+		return b.Format == "pdf"
 	}
-	return false
+	return true
 }
 
 // block checks a block of a message.
 func (c *checker) block(role Role, block Content) {
 	switch b := block.(type) {
 	case Image:
-		if role != RoleUser {
+		switch {
+		case role != RoleUser:
 			c.add("image", "it is in a message of the %s; images come from the user", role)
+		case c.lacks(bedrockkit.FeatureImages):
+			c.add("image", "the model takes no images")
 		}
 	case Document:
-		if role != RoleUser {
+		switch {
+		case role != RoleUser:
 			c.add("document", "it is in a message of the %s; documents come from the user", role)
+		case c.lacks(bedrockkit.FeatureDocuments):
+			c.add("document", "the model takes no documents")
 		}
 		if c.documents == maxDocuments+1 {
 			c.add("document", "it is the request's document number %d; %d are allowed", maxDocuments+1, maxDocuments)
 			c.documents++ // said once
+		}
+	case Video:
+		if c.lacks(bedrockkit.FeatureVideo) {
+			c.add("video", "the model takes no videos")
 		}
 	case ToolUse:
 		c.hasTools = true
@@ -387,6 +428,12 @@ func (c *checker) media(block Content) {
 		var keys map[string]json.RawMessage
 		if !ok || json.Unmarshal(raw, &keys) != nil || len(keys) != 1 {
 			c.add("", "it is not a JSON object of one key")
+			return
+		}
+		for key, member := range keys {
+			if string(member) == "null" {
+				c.add(key, "it is null")
+			}
 		}
 	}
 }
@@ -451,6 +498,9 @@ func (c *checker) guard(block Content) {
 	defer c.pop()
 	switch b := block.(type) {
 	case GuardText:
+		if strings.TrimSpace(b.Text) == "" {
+			c.add("text.text", "it is blank")
+		}
 		for i, q := range b.Qualifiers {
 			if q != QualifierGroundingSource && q != QualifierQuery && q != QualifierGuardContent {
 				c.push("text.qualifiers", i)
@@ -552,6 +602,9 @@ func countResults(contents Contents, id string) (n int) {
 }
 
 func (c *checker) system() {
+	if len(c.request.System) > 0 && c.lacks(bedrockkit.FeatureSystem) {
+		c.add("system", "the model takes no system prompt")
+	}
 	for i, block := range c.request.System {
 		c.push("system", i)
 		switch b := block.(type) {
@@ -604,8 +657,17 @@ func (c *checker) tools() {
 		c.tool(i)
 		c.pop()
 	}
+	switch {
+	case len(r.Tools) == 0:
+	case c.lacks(bedrockkit.FeatureTools):
+		c.add("", "the model takes no tools")
+	case c.streaming && c.lacks(bedrockkit.FeatureToolStreaming):
+		c.add("", "the model takes no tools in a stream")
+	}
 	switch choice := r.ToolChoice; {
 	case choice == ToolChoice{}:
+	case c.lacks(bedrockkit.FeatureToolChoice):
+		c.add("toolChoice", "the model can not be made to call a tool")
 	case len(r.Tools) == 0:
 		c.add("toolChoice", "a tool must be called, and there are no tools")
 	case choice.Tool != "" && !hasTool(r.Tools, choice.Tool):
@@ -653,6 +715,9 @@ func (c *checker) parameters() {
 	r := c.request
 	c.cachePoints()
 	if f := r.OutputFormat; f != nil {
+		if c.lacks(bedrockkit.FeatureStructuredOutput) {
+			c.add("outputConfig", "the model has no output format; make it call a tool instead")
+		}
 		if _, ok := object(f.Schema); !ok || len(f.Schema) == 0 {
 			c.add("outputConfig.textFormat.structure.jsonSchema.schema", "%v", errNoObject)
 		}
@@ -747,6 +812,9 @@ func (c *checker) cachePoints() {
 	for i, t := range r.Tools {
 		if t.CachePoint != nil {
 			c.push("toolConfig.tools", i)
+			if c.known && c.model.PromptCache.MinTokens > 0 && !c.model.PromptCache.Tools {
+				c.mendable("cachePoint", "the model takes none after tools")
+			}
 			c.cachePoint(*t.CachePoint)
 			c.pop()
 		}
@@ -775,12 +843,19 @@ func (c *checker) cachePoint(p CachePoint) {
 	if c.points++; c.points == maxCachePoints+1 {
 		c.mendable("cachePoint", "it is the request's cache point number %d; %d are allowed", maxCachePoints+1, maxCachePoints)
 	}
+	cache := c.model.PromptCache
+	if c.known && cache.MinTokens == 0 {
+		c.mendable("cachePoint", "the model caches no prompts")
+	}
 	switch p.TTL {
 	case "", "5m":
 		c.shortTTL = true
 	case "30m", "1h":
-		if c.shortTTL {
+		switch {
+		case c.shortTTL:
 			c.mendable("cachePoint.ttl", "it is %q after one of 5m; a longer one comes before a shorter one, in the order of tools, system and messages", p.TTL)
+		case p.TTL == "1h" && c.known && cache.MinTokens > 0 && !cache.OneHour:
+			c.mendable("cachePoint.ttl", "it is 1h; the model has 5m only")
 		}
 	default:
 		c.add("cachePoint.ttl", "it is %q; it must be 5m or 1h", p.TTL)

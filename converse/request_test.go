@@ -48,7 +48,7 @@ func TestRequestRoundTrip(t *testing.T) {
 func TestNumbersThatJSONDoesNotHave(t *testing.T) {
 	r := Request{Messages: []Message{User("hi")}, Temperature: new(float64)}
 	*r.Temperature = math.NaN()
-	assert.ErrorIs(t, r.preflight(), bedrockx.ErrValidation)
+	assert.ErrorIs(t, Preflight(r), bedrockx.ErrValidation)
 	body, err := r.appendBody(nil, bedrockx.OpConverse)
 	require.NoError(t, err)
 	assert.True(t, json.Valid(body))
