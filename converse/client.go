@@ -171,8 +171,10 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 	if req.isPrompt() {
 		o.MaxTokens, o.Temperature, o.System, o.Tools = 0, nil, "", nil
 	}
-	setDefault(&req.MaxTokens, o.MaxTokens)
-	setDefault(&req.Temperature, o.Temperature)
+	setDefault(&req.MaxTokens, o.MaxTokens+max(0, req.Thinking))
+	if req.Thinking == 0 { // a model that thinks has a temperature of its own
+		setDefault(&req.Temperature, o.Temperature)
+	}
 	if req.System == nil && o.System != "" {
 		req.System = Contents{Text(o.System)}
 	}
@@ -191,13 +193,8 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 	if err != nil {
 		return nil, fail(err)
 	}
-	return &bedrockx.Call{
+	call := &bedrockx.Call{
 		Op: op, Model: req.Model, Body: body, MaxTokens: req.MaxTokens,
-		Continuation: func(soFar string) (*bedrockx.Call, error) {
-			again := *req
-			again.Messages = append(slices.Clone(req.Messages), Assistant(soFar))
-			return c.call(op, &again, o)
-		},
 		SDKInput: func() (any, error) {
 			in, err := req.SDK()
 			if err != nil || op == bedrockx.OpConverse {
@@ -205,5 +202,13 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			}
 			return req.sdkStreamInput(in), nil
 		},
-	}, nil
+	}
+	if capability, known := bedrockkit.Capabilities(req.Model); req.Thinking == 0 && (!known || capability.Has(bedrockkit.FeaturePrefill)) {
+		call.Continuation = func(soFar string) (*bedrockx.Call, error) {
+			again := *req
+			again.Messages = append(slices.Clone(req.Messages), Assistant(soFar))
+			return c.call(op, &again, o)
+		}
+	}
+	return call, nil
 }

@@ -62,6 +62,10 @@
 // far ends with the open calls. It can be stored; [Answer] and
 // [Options.Resume] take it up again, in any process.
 //
+// # Values of Go types
+//
+// [Generate] asks for an answer that is a value of a Go type, and checks it.
+//
 // # Errors
 //
 // A call's error is a [*bedrockx.Error]; the loop's own are [ErrMaxRounds] and

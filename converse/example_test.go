@@ -3,6 +3,7 @@ package converse_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 
@@ -104,4 +105,117 @@ func ExampleMessage() {
 	// Output:
 	// [{"role":"user","content":[{"text":"ベルセルクの作者は?"}]},{"role":"assistant","content":[{"text":"三浦建太郎です。"}]}]
 	// 三浦建太郎です。
+}
+
+// The answer as a value of a Go type.
+func ExampleGenerate() {
+	client, done := newFake(bedrocktest.Text(`{"stars":5,"summary":"A masterpiece."}`))
+	defer done()
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+	})
+
+	type Review struct {
+		Stars   int    `json:"stars" jsonschema:"1 to 5"`
+		Summary string `json:"summary"`
+	}
+	review, result, err := converse.Generate[Review](context.Background(), chat, converse.Request{
+		Messages: []converse.Message{converse.User("Sum up what readers say of Berserk.")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(review.Stars, review.Summary)
+	fmt.Println(len(result.Rounds), "round")
+	// Output:
+	// 5 A masterpiece.
+	// 1 round
+}
+
+// A call that needs consent: the loop ends, the history is stored, and the
+// conversation goes on when the user has answered.
+func ExampleAnswer() {
+	client, done := newFake(bedrocktest.ToolUse("refund", map[string]any{"order": "ORD-12345678"}), bedrocktest.Text("The refund was not made."))
+	defer done()
+	refund := converse.Tool("refund", "Refunds an order.", func(_ context.Context, in struct {
+		Order string `json:"order"`
+	}) (string, error) {
+		return "refunded", nil
+	}, func(o *converse.ToolOptions) { o.Approval = true })
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+		o.Tools = []converse.Function{refund}
+	})
+
+	ctx := context.Background()
+	result, err := chat.Run(ctx, converse.Request{Messages: []converse.Message{converse.User("I want my money back.")}})
+	var pending *converse.PendingError
+	if !errors.As(err, &pending) {
+		log.Fatal(err)
+	}
+	call := pending.Calls[0].ToolUse
+	fmt.Printf("may it %s %s? no\n", call.Name, call.Input)
+
+	history, err := converse.Answer(result.Messages, converse.ToolResult{
+		ToolUseID: call.ID, Status: converse.ToolError, Content: converse.Contents{converse.Text("A clerk refused it.")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err = chat.Run(ctx, converse.Request{Messages: history})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Text())
+	// Output:
+	// may it refund {"order":"ORD-12345678"}? no
+	// The refund was not made.
+}
+
+// A log of every tool, by middleware.
+func ExampleFunction_With() {
+	client, done := newFake(bedrocktest.ToolUse("now", nil), bedrocktest.Text("It is noon."))
+	defer done()
+	log := func(next converse.ToolHandler) converse.ToolHandler {
+		return func(ctx context.Context, use converse.ToolUse) (converse.Contents, error) {
+			contents, err := next(ctx, use)
+			fmt.Println("ran", use.Name, "error:", err)
+			return contents, err
+		}
+	}
+	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+		o.Tools = []converse.Function{now.With(log)}
+	})
+	result, err := chat.Run(context.Background(), converse.Request{Messages: []converse.Message{converse.User("What time is it?")}})
+	fmt.Println(result.Text(), err)
+	// Output:
+	// ran now error: <nil>
+	// It is noon. <nil>
+}
+
+// Each round before its tools run: to look, to change, to stop.
+func ExampleClient_Turns() {
+	client, done := newFake(bedrocktest.ToolUse("now", nil), bedrocktest.Text("It is noon."))
+	defer done()
+	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+		o.Tools = []converse.Function{now}
+	})
+	request := converse.Request{Messages: []converse.Message{converse.User("What time is it?")}}
+	for turn, err := range chat.Turns(context.Background(), request) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, call := range turn.Calls {
+			fmt.Println(turn.Number, "calls", call.Name)
+		}
+		fmt.Println(turn.Number, "stopped with", turn.Response.StopReason)
+	}
+	// Output:
+	// 1 calls now
+	// 1 stopped with tool_use
+	// 2 stopped with end_turn
 }

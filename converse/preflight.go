@@ -714,6 +714,7 @@ func (c *checker) tool(i int) {
 func (c *checker) parameters() {
 	r := c.request
 	c.cachePoints()
+	c.thinking()
 	if f := r.OutputFormat; f != nil {
 		if c.lacks(bedrockkit.FeatureStructuredOutput) {
 			c.add("outputConfig", "the model has no output format; make it call a tool instead")

@@ -28,6 +28,12 @@ type Request struct {
 	Tools      []ToolSpec `json:"tools,omitempty"`
 	ToolChoice ToolChoice `json:"tool_choice,omitzero"`
 
+	// Thinking is the budget of tokens that a model of Anthropic may think for
+	// before it answers: at least 1,024. MaxTokens, which has to hold the answer
+	// as well, is the default and this by default. Other parameters of reasoning
+	// are AdditionalFields.
+	Thinking int `json:"thinking,omitempty"`
+
 	// OutputFormat makes the model answer in JSON that fits a schema, where it
 	// can.
 	OutputFormat *OutputFormat `json:"output_format,omitempty"`
@@ -189,9 +195,9 @@ func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
 		field("requestMetadata")
 		b = appendMap(b, r.Metadata, appendString)
 	}
-	if len(r.AdditionalFields) > 0 {
+	if fields := r.additionalFields(); len(fields) > 0 {
 		field("additionalModelRequestFields")
-		if b, err = appendObject(b, r.AdditionalFields); err != nil {
+		if b, err = appendObject(b, fields); err != nil {
 			return nil, fmt.Errorf("additional fields: %w", err)
 		}
 	}

@@ -185,6 +185,9 @@ type loop struct {
 	round  int // from 1
 	calls  int // of tools, so far
 
+	choice ToolChoice // of the rounds after the first
+	answer string     // the tool that takes the answer of Generate, which nothing keeps from coming
+
 	ask    func(context.Context, Request) (*Response, error)
 	emit   func(RunEvent) bool // false: the reader has left
 	review func(*Turn) bool    // likewise
@@ -264,7 +267,7 @@ func (l *loop) run(ctx context.Context) error {
 			return err
 		}
 		// The model was made to call a tool; made to again, it could never answer.
-		l.req.ToolChoice = ToolChoice{}
+		l.req.ToolChoice = l.choice
 		turn := &Turn{Number: l.round, Response: resp, Calls: calls, Request: &l.req, Result: l.result}
 		if !l.review(turn) {
 			return errLeft
@@ -301,6 +304,9 @@ func (l *loop) next(resp *Response) ([]ToolUse, error) {
 	}
 	if len(uses) == 0 {
 		return nil, ErrNoToolUse
+	}
+	if slices.ContainsFunc(uses, func(use ToolUse) bool { return use.Name == l.answer }) {
+		return uses, nil
 	}
 	if err := l.bounds(); err != nil {
 		return nil, err

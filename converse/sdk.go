@@ -79,8 +79,8 @@ func (r *Request) SDK() (*bedrockruntime.ConverseInput, error) {
 		}
 		in.PromptVariables[name] = &types.PromptVariableValuesMemberText{Value: value}
 	}
-	if len(r.AdditionalFields) > 0 {
-		if in.AdditionalModelRequestFields, err = sdkDocument(r.AdditionalFields); err != nil {
+	if fields := r.additionalFields(); len(fields) > 0 {
+		if in.AdditionalModelRequestFields, err = sdkDocument(fields); err != nil {
 			return nil, fmt.Errorf("additional fields: %w", err)
 		}
 	}

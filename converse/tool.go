@@ -49,6 +49,12 @@ type ToolOptions struct {
 	// omitzero are required, and a jsonschema tag describes one.
 	Schema json.RawMessage
 
+	// Strict makes the service hold the model to the schema, where the model
+	// can. Keywords that the service does not take there are told to the model
+	// in descriptions; the arguments are held against the whole schema here in
+	// any case.
+	Strict bool
+
 	// Approval is for tools with side effects: each call needs the consent of
 	// [Options.Approve]. Where there is no such function, the loop ends with a
 	// [*PendingError] before the tool runs.
@@ -102,7 +108,13 @@ func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Fu
 		option(&o)
 	}
 	f := Function{Spec: spec, handle: handle, approval: o.Approval}
-	if f.schema, f.err = resolveSchema(spec.InputSchema); f.err != nil {
+	f.schema, f.err = resolveSchema(spec.InputSchema)
+	if f.Spec.Strict = spec.Strict || o.Strict; f.Spec.Strict && f.err == nil {
+		if f.Spec.InputSchema, f.err = strictSchema(spec.InputSchema); f.err != nil {
+			f.err = fmt.Errorf("its JSON Schema can not be strict: %w", f.err)
+		}
+	}
+	if f.err != nil {
 		f.err = fmt.Errorf("tool %q: %w", spec.Name, f.err)
 	}
 	return f
@@ -112,13 +124,20 @@ func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Fu
 func (f Function) check(input json.RawMessage) error {
 	var args any
 	if err := json.Unmarshal(input, &args); err != nil {
-		return Tellf("the arguments are no JSON: %w", err)
+		return &argumentsError{"the arguments are no JSON: " + err.Error()}
 	}
 	if err := f.schema.Validate(args); err != nil {
-		return Tellf("the arguments do not fit the tool's JSON Schema: %w", err)
+		return &argumentsError{"the arguments do not fit the tool's JSON Schema: " + err.Error()}
 	}
 	return nil
 }
+
+// argumentsError is the error of arguments that do not fit. The model is told
+// what is wrong with them; the log is not, as that may repeat them.
+type argumentsError struct{ detail string }
+
+func (*argumentsError) Error() string       { return "the arguments do not fit the tool's JSON Schema" }
+func (e *argumentsError) ModelText() string { return e.detail }
 
 // badArguments is the error of arguments that Go can not read. Its text is for
 // the model only where it is encoding/json's own.
@@ -126,7 +145,7 @@ func badArguments(err error) error {
 	var typ *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	if errors.As(err, &typ) || errors.As(err, &syntax) {
-		return Tellf("the arguments do not fit: %w", err)
+		return &argumentsError{"the arguments do not fit: " + err.Error()}
 	}
 	return fmt.Errorf("the arguments do not fit: %w", err)
 }
