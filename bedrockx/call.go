@@ -93,15 +93,21 @@ type Call struct {
 	Latency     time.Duration
 	FirstOutput time.Duration
 
+	// Queued is the part of the latency that the call has waited for a quota.
+	Queued time.Duration
+
 	// Cost is what the call cost in US dollars, once it has ended; nil where
 	// that is not known, and CostErr says why.
 	Cost    *pricing.Amount
 	CostErr error
 
 	// Where the call goes now: the client's own API, or a fallback target's.
-	api    RuntimeAPI
-	sdk    *bedrockruntime.Client // api, where it is the SDK's own client
-	region string
+	api     RuntimeAPI
+	sdk     *bedrockruntime.Client // api, where it is the SDK's own client
+	region  string
+	account string
+
+	input int64 // tokens of the input, once a limiter has asked
 
 	began time.Time
 	sent  bool

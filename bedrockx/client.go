@@ -79,7 +79,7 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 	if err := call.start(); err != nil {
 		return call.fail(err)
 	}
-	call.aim(Target{Model: call.Model, API: c.api, Region: call.Options.Region})
+	call.aim(Target{Model: call.Model, API: c.api, Region: call.Options.Region, Account: call.Options.Account})
 	err := handler(ctx, call)
 	if err != nil {
 		err = call.fail(err)
@@ -92,7 +92,7 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 
 // pipeline composes the steps of doc.go's list, the first one outermost.
 func (c *Client) pipeline(o *Options) Handler {
-	handler := c.retry(send)
+	handler := c.retry(limit(send))
 	handler = c.fallback(handler)
 	handler = budget(handler)
 	for _, m := range slices.Backward(o.Middleware) {

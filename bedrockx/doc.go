@@ -21,7 +21,7 @@
 // A [Call] passes these steps, each a [Middleware] but for the last two: send is
 // the innermost [Handler], and meter is [Call.End].
 //
-//	validate → yours (Options.Middleware) → budget → fallback → retry → send → meter
+//	validate → yours (Options.Middleware) → budget → fallback → retry → quota → send → meter
 //
 // An attempt at a unary call ends when its response has been read and decoded,
 // so a response that can not be read counts as a failure of the attempt. An
@@ -50,6 +50,12 @@
 // the next target: another model, inference profile, region or account. The
 // call's own model is always tried first, so that prompt caches stay warm, and
 // a circuit breaker leaves a target alone that keeps failing.
+//
+// # Quotas
+//
+// A [Limiter] in the options keeps calls within quotas of tokens and requests
+// per minute, for each account, region and model, so that the service does not
+// throttle them.
 //
 // # Budgets
 //

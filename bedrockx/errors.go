@@ -42,6 +42,7 @@ const (
 	KindEmpty           Kind = "empty"             // a success that holds no answer
 	KindStalled         Kind = "stalled"           // a stream sent nothing for too long
 	KindTooLarge        Kind = "too large"         // over a bound on the response; not retried
+	KindLimited         Kind = "limited"           // a Limiter had no room for it in time; nothing was sent, not retried
 	KindBudget          Kind = "budget"            // over a bound on cost or tokens; not retried
 	KindCanceled        Kind = "canceled"          // the caller's context ended; not retried
 	KindUnknown         Kind = "unknown error"     // not retried
@@ -88,6 +89,7 @@ var sentinels = []struct {
 	{KindValidation, ErrValidation}, {KindAccessDenied, ErrAccessDenied}, {KindNotFound, ErrNotFound},
 	{KindContextOverflow, ErrContextOverflow}, {KindTruncated, ErrTruncated}, {KindCorrupt, ErrCorrupt},
 	{KindEmpty, ErrEmpty}, {KindStalled, ErrStalled}, {KindTooLarge, ErrTooLarge}, {KindBudget, ErrBudget},
+	{KindLimited, ErrLimited},
 }
 
 // Error is the error of a call.
@@ -98,7 +100,8 @@ type Error struct {
 	Attempts  int    // requests that were sent, this one included
 	RequestID string // of the last response, where one came
 
-	// RetryAfter is how long the service asked to wait, 0 where it did not.
+	// RetryAfter is how long the service asked to wait, or a [Limiter] would
+	// have; 0 where neither said.
 	RetryAfter time.Duration
 
 	// Err is the cause: the SDK's error, or one that says what was wrong.
@@ -150,6 +153,8 @@ func (e *Error) hint() string {
 		return fmt.Sprintf("allow %s on %s, and see that the account has access to the model", action, e.Model)
 	case KindThrottled:
 		return "lower the rate or max tokens, or ask for a higher quota"
+	case KindLimited:
+		return "lower max tokens, come back later, or give a fallback"
 	case KindDailyQuota:
 		return "use another model or region until tomorrow, or ask for a higher quota"
 	case KindNotFound:
@@ -158,6 +163,17 @@ func (e *Error) hint() string {
 		return "shorten the history or the documents"
 	}
 	return ""
+}
+
+// refused reports whether the request was refused before the model ran, so that
+// it took nothing of a quota and costs nothing.
+func (k Kind) refused() bool {
+	switch k {
+	case KindThrottled, KindDailyQuota, KindQuota, KindNotReady, KindOverloaded, KindValidation,
+		KindAccessDenied, KindNotFound, KindContextOverflow, KindLimited, KindBudget:
+		return true
+	}
+	return false
 }
 
 // Unwrap gives errors.Is the sentinel of the kind and errors.As the cause.

@@ -26,6 +26,10 @@ type Target struct {
 	// Region is where the target is priced. The default is that of API, where
 	// it is the SDK's own client.
 	Region string
+
+	// Account names the account that API belongs to, for quotas. The default
+	// is Options.Account where API is the client's own, otherwise none.
+	Account string
 }
 
 // A Failure is an attempt that did not answer.
@@ -49,7 +53,7 @@ var ErrCircuitOpen = errors.New("the circuit breaker is open")
 // fallsBack says which kinds another target may mend.
 func fallsBack(e *Error) bool {
 	switch e.Kind {
-	case KindThrottled, KindDailyQuota, KindQuota, KindNotReady, KindTimeout, KindModelError, KindOverloaded,
+	case KindLimited, KindThrottled, KindDailyQuota, KindQuota, KindNotReady, KindTimeout, KindModelError, KindOverloaded,
 		KindInternal, KindConnection, KindTruncated, KindCorrupt, KindEmpty, KindStalled:
 		return true
 	}
@@ -61,7 +65,7 @@ func fallsBack(e *Error) bool {
 // output, like everything below it.
 func (c *Client) fallback(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
-		own := Target{Model: call.Model, API: call.api, Region: call.region}
+		own := Target{Model: call.Model, API: call.api, Region: call.region, Account: call.account}
 		targets := call.Options.Fallback
 		if err := checkTargets(call, targets); err != nil {
 			return err
@@ -94,6 +98,7 @@ func (t Target) resolved(own Target) Target {
 	if t.API == nil {
 		t.API = own.API
 		setDefault(&t.Region, own.Region)
+		setDefault(&t.Account, own.Account)
 	}
 	if sdk, ok := t.API.(*bedrockruntime.Client); ok {
 		setDefault(&t.Region, sdk.Options().Region)
@@ -119,7 +124,7 @@ func checkTargets(call *Call, targets []Target) error {
 
 // aim points the call at a target.
 func (c *Call) aim(t Target) {
-	c.Model, c.api, c.region = t.Model, t.API, t.Region
+	c.Model, c.api, c.region, c.account = t.Model, t.API, t.Region, t.Account
 	c.sdk, _ = t.API.(*bedrockruntime.Client)
 }
 

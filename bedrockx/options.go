@@ -88,6 +88,20 @@ type Options struct {
 	BreakerFailures int
 	BreakerCooldown time.Duration
 
+	// Limiter holds calls back until their quota of requests and tokens per
+	// minute has room for them. The default is none. It is meant to be shared
+	// by the clients of a process.
+	Limiter *Limiter
+
+	// Priority says whether the call goes before others that wait for a quota.
+	// The default is [PriorityInteractive].
+	Priority Priority
+
+	// Account names the account that is called, such as "123456789012", where
+	// targets are in several: each has quotas of its own. The default is that
+	// of the model's ARN, or none.
+	Account string
+
 	// MaxCost bounds what one call may cost in US dollars, and Budgets bound
 	// what the calls that share them may. A call that may cost more is refused
 	// before it is sent; the error is [ErrBudget]. The default is no bound.
@@ -135,8 +149,11 @@ func Lambda(o *Options) { o.profile(2, 30*time.Second, 10) }
 func Service(o *Options) { o.profile(3, 120*time.Second, 50) }
 
 // Batch sets the policies of work that nobody waits for: 5 attempts of 300 s,
-// 256 idle connections. Fields that are already set stay.
-func Batch(o *Options) { o.profile(5, 300*time.Second, 256) }
+// 256 idle connections, [PriorityBatch]. Fields that are already set stay.
+func Batch(o *Options) {
+	setDefault(&o.Priority, PriorityBatch)
+	o.profile(5, 300*time.Second, 256)
+}
 
 func (o *Options) profile(attempts int, timeout time.Duration, conns int) {
 	setDefault(&o.MaxAttempts, attempts)
@@ -159,6 +176,7 @@ func (o Options) resolved() Options {
 	setDefault(&o.BaseDelay, 200*time.Millisecond)
 	setDefault(&o.MaxDelay, 20*time.Second)
 	setDefault(&o.RetryBudget, 100)
+	setDefault(&o.Priority, PriorityInteractive)
 	setDefault(&o.FirstEventTimeout, o.AttemptTimeout)
 	setDefault(&o.IdleTimeout, 60*time.Second)
 	setDefault(&o.MaxResponseBytes, 64<<20)
