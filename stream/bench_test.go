@@ -46,11 +46,13 @@ func converseBody() canned {
 	return eventstream.AppendEvent(b, "metadata", []byte(`{"metrics":{"latencyMs":500},"p":"abc","usage":{"inputTokens":10,"outputTokens":500,"totalTokens":510}}`))
 }
 
+func appendChunk(b canned, event string) canned {
+	return eventstream.AppendEvent(b, "chunk", fmt.Appendf(nil, `{"bytes":%q,"p":"abcdefghijklmnop"}`, base64.StdEncoding.EncodeToString([]byte(event))))
+}
+
 func invokeBody() canned {
-	chunk := func(b []byte, event string) []byte {
-		return eventstream.AppendEvent(b, "chunk", fmt.Appendf(nil, `{"bytes":%q,"p":"abcdefghijklmnop"}`, base64.StdEncoding.EncodeToString([]byte(event))))
-	}
-	var b []byte
+	chunk := appendChunk
+	var b canned
 	b = chunk(b, `{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}}`)
 	b = chunk(b, `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)
 	for i := range benchEvents {

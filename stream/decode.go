@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 )
 
@@ -27,6 +28,114 @@ type delta struct {
 	typ   EventType
 	index int
 	raw   []byte
+}
+
+// A Decoder reads the chunks of InvokeModelWithResponseStream of one model
+// family.
+type Decoder struct {
+	new func() decoder
+}
+
+func decoderOf(newFamily func() family) Decoder {
+	return Decoder{new: func() decoder { return &chunkDecoder{family: newFamily()} }}
+}
+
+// A family reads the events of its models. It belongs to one attempt.
+type family interface {
+	// scan reads the event that comes for every token, where it is one.
+	scan(event []byte) (delta, bool)
+	// event reads any event.
+	event(s *Stream, event []byte) error
+}
+
+// chunkDecoder reads {"bytes":"<base64 of an event of the family>","p":"…"}.
+type chunkDecoder struct {
+	family family
+	chunk  []byte // the event, decoded; used again for each
+}
+
+func (d *chunkDecoder) decode(s *Stream, eventType, payload []byte) error {
+	if string(eventType) != "chunk" {
+		if !json.Valid(payload) {
+			return fmt.Errorf("%w: the event %q", errFrame, eventType)
+		}
+		return s.add(Event{Type: Unknown, Index: -1, Name: string(eventType), Raw: clone(payload)})
+	}
+	raw, err := scanChunk(payload)
+	if err != nil {
+		return err
+	}
+	if d.chunk, err = appendBase64(d.chunk[:0], raw); err != nil {
+		return err
+	}
+	if delta, ok := d.family.scan(d.chunk); ok && s.addRaw(delta) {
+		return nil
+	}
+	return d.family.event(s, d.chunk)
+}
+
+// scanChunk finds the string "bytes", still escaped.
+func scanChunk(payload []byte) (raw []byte, err error) {
+	s := scanner{b: payload}
+	if s.skip(`{"bytes":`) {
+		if raw, ok := s.str(); ok && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
+			return raw, nil
+		}
+	}
+	s = scanner{b: payload}
+	ok := s.object(func(key []byte) bool {
+		value, ok := s.str()
+		if string(key) == "bytes" {
+			raw = value
+		}
+		return ok
+	})
+	if ok && raw != nil && s.end() {
+		return raw, nil
+	}
+	var v struct{ Bytes *json.RawMessage }
+	if err := read(payload, &v); err != nil {
+		return nil, err
+	}
+	if v.Bytes == nil || len(*v.Bytes) < 2 || (*v.Bytes)[0] != '"' {
+		return nil, fmt.Errorf("%w: a chunk without bytes", errFrame)
+	}
+	return (*v.Bytes)[1 : len(*v.Bytes)-1], nil
+}
+
+// invocation is what Bedrock itself adds to the last event of any family.
+type invocation struct {
+	Metrics   *invocationMetrics `json:"amazon-bedrock-invocationMetrics"`
+	Guardrail string             `json:"amazon-bedrock-guardrailAction"` // "INTERVENED" or "NONE"
+}
+
+type invocationMetrics struct {
+	InputTokenCount           *int64
+	OutputTokenCount          *int64
+	CacheReadInputTokenCount  int64
+	CacheWriteInputTokenCount int64 // of whichever TTL; the default is five minutes
+	InvocationLatency         int64 // milliseconds, as is FirstByteLatency
+	FirstByteLatency          int64
+}
+
+// usage is unknown where the metrics do not tell it.
+func (m *invocationMetrics) usage() bedrockkit.Usage {
+	if m == nil || m.InputTokenCount == nil || m.OutputTokenCount == nil ||
+		min(*m.InputTokenCount, *m.OutputTokenCount, m.CacheReadInputTokenCount, m.CacheWriteInputTokenCount) < 0 {
+		return bedrockkit.Usage{Unknown: true}
+	}
+	return bedrockkit.Usage{
+		InputTokens: *m.InputTokenCount, OutputTokens: *m.OutputTokenCount,
+		CacheReadTokens: m.CacheReadInputTokenCount, CacheWrite5mTokens: m.CacheWriteInputTokenCount,
+	}
+}
+
+// stopped is the stop reason of an answer, which a guardrail may have replaced.
+func (i *invocation) stopped(reason bedrockkit.StopReason) bedrockkit.StopReason {
+	if i.Guardrail == "INTERVENED" {
+		return bedrockkit.StopGuardrailIntervened
+	}
+	return reason
 }
 
 // errFrame is a payload that is not what its event says.

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/aws/smithy-go"
 
@@ -10,70 +9,15 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 )
 
-// A Decoder reads the chunks of InvokeModelWithResponseStream of one model
-// family.
-type Decoder struct {
-	new func() decoder
-}
-
 // Anthropic decodes the stream of Anthropic's Messages API.
-var Anthropic = Decoder{new: func() decoder { return &anthropicDecoder{} }}
+var Anthropic = decoderOf(func() family { return &anthropicFamily{} })
 
-// anthropicDecoder reads {"bytes":"<base64 of an Anthropic event>","p":"…"}.
-type anthropicDecoder struct {
-	chunk []byte // the event, decoded; used again for each
+type anthropicFamily struct {
 	usage anthropic.Usage
 	stop  bedrockkit.StopReason
 }
 
-func (d *anthropicDecoder) decode(s *Stream, eventType, payload []byte) error {
-	if string(eventType) != "chunk" {
-		if !json.Valid(payload) {
-			return fmt.Errorf("%w: the event %q", errFrame, eventType)
-		}
-		return s.add(Event{Type: Unknown, Index: -1, Name: string(eventType), Raw: clone(payload)})
-	}
-	raw, err := scanChunk(payload)
-	if err != nil {
-		return err
-	}
-	if d.chunk, err = appendBase64(d.chunk[:0], raw); err != nil {
-		return err
-	}
-	if delta, ok := scanAnthropicDelta(d.chunk); ok && s.addRaw(delta) {
-		return nil
-	}
-	return d.event(s, d.chunk)
-}
-
-// scanChunk finds the string "bytes", still escaped.
-func scanChunk(payload []byte) (raw []byte, err error) {
-	s := scanner{b: payload}
-	if s.skip(`{"bytes":`) {
-		if raw, ok := s.str(); ok && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
-			return raw, nil
-		}
-	}
-	s = scanner{b: payload}
-	ok := s.object(func(key []byte) bool {
-		value, ok := s.str()
-		if string(key) == "bytes" {
-			raw = value
-		}
-		return ok
-	})
-	if ok && raw != nil && s.end() {
-		return raw, nil
-	}
-	var v struct{ Bytes *json.RawMessage }
-	if err := read(payload, &v); err != nil {
-		return nil, err
-	}
-	if v.Bytes == nil || len(*v.Bytes) < 2 || (*v.Bytes)[0] != '"' {
-		return nil, fmt.Errorf("%w: a chunk without bytes", errFrame)
-	}
-	return (*v.Bytes)[1 : len(*v.Bytes)-1], nil
-}
+func (*anthropicFamily) scan(event []byte) (delta, bool) { return scanAnthropicDelta(event) }
 
 // scanAnthropicDelta reads the deltas of text, tool inputs and thinking:
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}.
@@ -133,7 +77,7 @@ func scanAnthropicDelta(event []byte) (d delta, ok bool) {
 }
 
 // event reads any event of the Messages API.
-func (d *anthropicDecoder) event(s *Stream, event []byte) error {
+func (d *anthropicFamily) event(s *Stream, event []byte) error {
 	var v struct {
 		Type    string
 		Index   int
@@ -142,12 +86,7 @@ func (d *anthropicDecoder) event(s *Stream, event []byte) error {
 		Delta   json.RawMessage
 		Usage   *anthropic.Usage
 		Error   struct{ Type, Message string }
-		Metrics *struct {
-			InputTokenCount           int64
-			OutputTokenCount          int64
-			CacheReadInputTokenCount  int64
-			CacheWriteInputTokenCount int64
-		} `json:"amazon-bedrock-invocationMetrics"`
+		invocation
 	}
 	if err := read(event, &v); err != nil {
 		return err
@@ -180,15 +119,12 @@ func (d *anthropicDecoder) event(s *Stream, event []byte) error {
 		}
 		return nil
 	case "message_stop":
-		if err := s.add(Event{Type: MessageStop, StopReason: d.stop}); err != nil {
+		if err := s.add(Event{Type: MessageStop, StopReason: v.stopped(d.stop)}); err != nil {
 			return err
 		}
 		usage := d.usage.Buckets()
-		if m := v.Metrics; m != nil && usage.Unknown {
-			usage = bedrockkit.Usage{
-				InputTokens: m.InputTokenCount, OutputTokens: m.OutputTokenCount,
-				CacheReadTokens: m.CacheReadInputTokenCount, CacheWrite5mTokens: m.CacheWriteInputTokenCount,
-			}
+		if usage.Unknown {
+			usage = v.Metrics.usage()
 		}
 		return s.add(Event{Type: Metadata, Usage: &usage, Raw: clone(event)})
 	case "ping":
@@ -199,7 +135,7 @@ func (d *anthropicDecoder) event(s *Stream, event []byte) error {
 	return s.add(Event{Type: Unknown, Index: v.Index, Name: v.Type, Raw: clone(event)})
 }
 
-func (d *anthropicDecoder) blockStart(s *Stream, index int, raw json.RawMessage) error {
+func (d *anthropicFamily) blockStart(s *Stream, index int, raw json.RawMessage) error {
 	var block anthropic.Block
 	if err := read(raw, &block); err != nil {
 		return err
@@ -234,7 +170,7 @@ func (d *anthropicDecoder) blockStart(s *Stream, index int, raw json.RawMessage)
 	return nil
 }
 
-func (d *anthropicDecoder) delta(s *Stream, index int, raw json.RawMessage) error {
+func (d *anthropicFamily) delta(s *Stream, index int, raw json.RawMessage) error {
 	var v struct {
 		Type        string
 		Text        string

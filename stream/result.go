@@ -33,8 +33,9 @@ type Result struct {
 	CacheHit    bool               `json:"cache_hit,omitempty"`
 	Attempts    int                `json:"attempts"`
 	RequestID   string             `json:"request_id,omitempty"`
-	FirstOutput time.Duration      `json:"first_output_ns"` // time to the first output
-	Latency     time.Duration      `json:"latency_ns"`      // of the whole call; 0 until it has ended
+	FirstOutput time.Duration      `json:"first_output_ns"`  // time to the first output
+	Latency     time.Duration      `json:"latency_ns"`       // of the whole call; 0 until it has ended
+	Pieces      int                `json:"pieces,omitempty"` // events of text, tool input and reasoning
 
 	// Metadata is the last event's JSON: trace, metrics, tier.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
@@ -79,6 +80,15 @@ type Block struct {
 	Complete bool `json:"complete"`
 }
 
+// PerPiece is the mean time from one piece of output to the next, 0 where the
+// stream has not ended or has fewer than two.
+func (r *Result) PerPiece() time.Duration {
+	if r.Pieces < 2 || r.Latency <= r.FirstOutput {
+		return 0
+	}
+	return (r.Latency - r.FirstOutput) / time.Duration(r.Pieces-1)
+}
+
 // Text is all text of the answer.
 func (r *Result) Text() string {
 	var b strings.Builder
@@ -95,6 +105,7 @@ func (r *Result) Text() string {
 type accumulator struct {
 	blocks           []*block
 	seen             bool // any event
+	pieces           int
 	stopped, metered bool
 	metadata         json.RawMessage
 	additional       json.RawMessage
@@ -178,6 +189,7 @@ func (a *accumulator) appendRaw(d delta) (string, bool) {
 		}
 	}
 	a.seen = true
+	a.pieces++
 	return b.append(text), true
 }
 
@@ -222,6 +234,7 @@ func (a *accumulator) add(ev *Event) error {
 		case Citation:
 			b.Citations = append(b.Citations, ev.Raw)
 		default:
+			a.pieces++
 			ev.Text = b.append([]byte(ev.Text))
 		}
 	case BlockStop:
@@ -256,7 +269,7 @@ func (a *accumulator) add(ev *Event) error {
 }
 
 func (a *accumulator) result() *Result {
-	r := &Result{Blocks: make([]Block, len(a.blocks)), Metadata: a.metadata, AdditionalFields: a.additional}
+	r := &Result{Blocks: make([]Block, len(a.blocks)), Metadata: a.metadata, AdditionalFields: a.additional, Pieces: a.pieces}
 	for i, b := range a.blocks {
 		r.Blocks[i] = b.Block
 		r.Blocks[i].Text = b.text.String()

@@ -90,6 +90,33 @@ func (s *scanner) number() (n int, ok bool) {
 	return n, true
 }
 
+// word takes a literal: null, true or false.
+func (s *scanner) word(w string) bool {
+	s.space()
+	return s.skip(w)
+}
+
+// digits takes a number of any size that is not negative.
+func (s *scanner) digits() bool {
+	s.space()
+	start := s.at
+	for s.at < len(s.b) && '0' <= s.b[s.at] && s.b[s.at] <= '9' {
+		s.at++
+	}
+	return s.at == start+1 || s.at > start && s.b[start] != '0'
+}
+
+// name takes a string that nobody reads, of ASCII without escapes.
+func (s *scanner) name() bool {
+	raw, ok := s.str()
+	return ok && plain(raw)
+}
+
+// only calls field with each key of the one object of a list.
+func (s *scanner) only(field func(key []byte) bool) bool {
+	return s.take('[') && s.object(field) && s.take(']')
+}
+
 // object calls field with each key of an object, the scanner standing at its
 // value, until field refuses one.
 func (s *scanner) object(field func(key []byte) bool) bool {

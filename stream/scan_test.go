@@ -128,11 +128,24 @@ func FuzzDecoders(f *testing.F) {
 	f.Add("chunk", []byte(`{"type":"message_start","message":{"usage":{"input_tokens":3}}}`))
 	f.Add("chunk", []byte(`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"n","input":{}}}`))
 	f.Add("chunk", []byte(`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}`))
+	for _, tt := range familyTests {
+		for _, event := range tt.events {
+			f.Add("chunk", []byte(event))
+		}
+	}
 	f.Fuzz(func(t *testing.T, eventType string, payload []byte) {
-		for _, dec := range []decoder{converseDecoder{}, &anthropicDecoder{}} {
+		chunk := payload
+		if eventType == "chunk" {
+			chunk = []byte(`{"bytes":"` + base64.StdEncoding.EncodeToString(payload) + `"}`)
+		}
+		decoders := []decoder{converseDecoder{}, Anthropic.new()}
+		for _, tt := range familyTests {
+			decoders = append(decoders, tt.dec.new())
+		}
+		for i, dec := range decoders {
 			s := &Stream{call: &bedrockx.Call{}, dec: dec}
-			if _, anthropic := dec.(*anthropicDecoder); anthropic && eventType == "chunk" {
-				payload = []byte(`{"bytes":"` + base64.StdEncoding.EncodeToString(payload) + `"}`)
+			if i > 0 {
+				payload = chunk
 			}
 			if err := dec.decode(s, []byte(eventType), payload); err != nil {
 				continue

@@ -92,8 +92,8 @@ func converseCall(in *bedrockruntime.ConverseStreamInput) *bedrockx.Call {
 }
 
 // InvokeModel opens an InvokeModelWithResponseStream, whose chunks the decoder
-// of the model's family reads, such as [Anthropic]. Otherwise it is like
-// [Converse].
+// of the model's family reads: [Anthropic], [Cohere], [Llama], [Mistral], [Nova]
+// or [Titan]. Otherwise it is like [Converse].
 func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.InvokeModelWithResponseStreamInput, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
 	if in == nil {
 		in = &bedrockruntime.InvokeModelWithResponseStreamInput{}
