@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2":                                 {"."},
 	"github.com/aws/smithy-go":                                     {"."},
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime":          {"."},
+	"github.com/aws/aws-sdk-go-v2/service/bedrock":                 {"bedrockx/profiles"},
 	"github.com/aws/aws-sdk-go-v2/service/pricing":                 {"pricing/refresh/pricelist"},
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi": {"stream/apigateway"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs":                     {"asyncq", "cmd"},

@@ -42,8 +42,36 @@ func (s *Server) getInferenceProfile(x *exchange) *Reply {
 	default:
 		return missing
 	}
-	v["models"] = []object{{"modelArn": "arn:aws:bedrock:" + s.opts.Region + "::foundation-model/" + string(ident.Base)}}
+	models := []object{}
+	for _, region := range s.regionsOf(ident.Prefix) {
+		models = append(models, object{"modelArn": "arn:aws:bedrock:" + region + "::foundation-model/" + string(ident.Base)})
+	}
+	v["models"] = models
 	return result(v)
+}
+
+// regionsOf are some of the regions that a profile of a prefix routes to. A
+// global one names a model without a region.
+func (s *Server) regionsOf(prefix string) []string {
+	switch prefix {
+	case "":
+		return []string{s.opts.Region}
+	case "global":
+		return []string{"", s.opts.Region}
+	case "us":
+		return []string{"us-east-1", "us-east-2", "us-west-2"}
+	case "us-gov":
+		return []string{"us-gov-east-1", "us-gov-west-1"}
+	case "eu":
+		return []string{"eu-central-1", "eu-west-1", "eu-west-3"}
+	case "jp":
+		return []string{"ap-northeast-1", "ap-northeast-3"}
+	case "au":
+		return []string{"ap-southeast-2", "ap-southeast-4"}
+	case "ca":
+		return []string{"ca-central-1", "ca-west-1"}
+	}
+	return []string{"ap-northeast-1", "ap-south-1", "ap-southeast-1"}
 }
 
 func (s *Server) listFoundationModels(x *exchange) *Reply {

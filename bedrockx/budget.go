@@ -152,5 +152,8 @@ func (c *Call) bound() (pricing.Amount, error) {
 // images and documents are larger than the tokens they are counted as.
 func (c *Call) boundOf(model bedrockkit.ModelID, region string) (pricing.Amount, error) {
 	r := pricing.Request{InputTokens: int64(len(c.Body)), MaxOutputTokens: int64(c.MaxTokens)}
-	return c.Options.Prices.Bound(model, r, func(o *pricing.CostOptions) { o.Region = region })
+	return c.Options.Prices.Bound(model, r, func(o *pricing.CostOptions) {
+		o.Region = region
+		o.Resolve = c.resolve
+	})
 }

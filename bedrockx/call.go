@@ -109,6 +109,8 @@ type Call struct {
 
 	input int64 // tokens of the input, once a limiter has asked
 
+	resolve func(bedrockkit.ModelID) (bedrockkit.ModelID, error) // Options.Resolve, in the context of Do; may be nil
+
 	began time.Time
 	sent  bool
 	ended atomic.Bool
@@ -131,6 +133,17 @@ type Response struct {
 // Region is the AWS region that the call goes to and is priced in, as far as
 // that is known: a fallback may change it.
 func (c *Call) Region() string { return c.region }
+
+// Resolved is the id that says which model the call goes to: Model itself,
+// unless that is an ARN that does not tell and Options.Resolve does.
+func (c *Call) Resolved() bedrockkit.ModelID {
+	if c.resolve != nil && c.Model.Base() == "" {
+		if known, err := c.resolve(c.Model); err == nil {
+			return known
+		}
+	}
+	return c.Model
+}
 
 // OnEnd registers a function that runs once when the call has ended, with the
 // error that it ended with. The last one registered runs first, all of them
@@ -184,6 +197,7 @@ func (c *Call) cost() (pricing.Amount, error) {
 	return c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
 		o.Region = c.region
 		o.Tier = c.ServiceTier
+		o.Resolve = c.resolve
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"github.com/mangaassist/bedrockkit"
 )
 
 // RuntimeAPI is what a [Client] calls. [*bedrockruntime.Client] implements it.
@@ -76,6 +78,11 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 		handler = c.pipeline(&o)
 	}
 	call.Options = &o
+	if o.Resolve != nil {
+		// A cost is settled when the call has ended, also by its context.
+		ctx := context.WithoutCancel(ctx)
+		call.resolve = func(id bedrockkit.ModelID) (bedrockkit.ModelID, error) { return o.Resolve(ctx, id) }
+	}
 	if err := call.start(); err != nil {
 		return call.fail(err)
 	}
@@ -108,7 +115,7 @@ func validate(next Handler) Handler {
 		if err := call.check(); err != nil {
 			return &Error{Kind: KindValidation, Err: err}
 		}
-		if c, known := call.Options.Capabilities(call.Model); known && c.MaxOutput > 0 && call.MaxTokens > c.MaxOutput {
+		if c, known := call.Options.Capabilities(call.Resolved()); known && c.MaxOutput > 0 && call.MaxTokens > c.MaxOutput {
 			return &Error{Kind: KindValidation, Err: fmt.Errorf("max tokens is %d; %s answers with at most %d", call.MaxTokens, c.ID, c.MaxOutput)}
 		}
 		if ctx.Err() != nil {

@@ -114,6 +114,14 @@ type Options struct {
 	// default.
 	OnAttempt []func(context.Context, *Call, Attempt)
 
+	// Resolve tells the model behind an id that does not tell it, as the ARN of
+	// an application inference profile does not; prices and capabilities go by
+	// what it returns. It is asked more than once for a call, so it should
+	// remember, as that of package bedrockx/profiles does. Its error leaves the
+	// model unknown: the call goes on, and CostErr says why it has no price.
+	// The default knows none.
+	Resolve func(context.Context, bedrockkit.ModelID) (bedrockkit.ModelID, error)
+
 	// Capabilities says what a model takes, for what is checked before a
 	// request is sent, such as its bound on the answer. The default is
 	// [bedrockkit.Capabilities]; where a model is not known to it, nothing is
