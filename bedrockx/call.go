@@ -107,7 +107,7 @@ type Call struct {
 	region  string
 	account string
 
-	input int64 // tokens of the input, once a limiter has asked
+	input, most int64 // tokens of the input and of the longest answer, once a limiter has asked
 
 	resolve func(bedrockkit.ModelID) (bedrockkit.ModelID, error) // Options.Resolve, in the context of Do; may be nil
 

@@ -98,8 +98,8 @@ type Options struct {
 	Priority Priority
 
 	// Account names the account that is called, such as "123456789012", where
-	// targets are in several: each has quotas of its own. The default is that
-	// of the model's ARN, or none.
+	// targets are in several: each has quotas of its own. The default is the
+	// empty name.
 	Account string
 
 	// MaxCost bounds what one call may cost in US dollars, and Budgets bound

@@ -128,9 +128,6 @@ func NewLimiter(quotas []Quota, optFns ...func(*LimiterOptions)) (*Limiter, erro
 	setDefault(&o.MaxWait, time.Minute)
 	setDefault(&o.MaxQueue, 1000)
 	setDefault(&o.LocalShare, 1)
-	if o.InputTokens == nil {
-		o.InputTokens = estimateInput
-	}
 	if o.OnStoreError == nil {
 		o.OnStoreError = func(error) {}
 	}
@@ -184,20 +181,9 @@ func burndown(model bedrockkit.ModelID) float64 {
 	return 10
 }
 
-// quotaKeyOf says whose quota a call goes by.
-func quotaKeyOf(call *Call) quotaKey {
-	key := quotaKey{call.account, call.region, quotaModel(call.Model)}
-	if key.account == "" && strings.HasPrefix(string(call.Model), "arn:") {
-		if ident, err := call.Model.Parse(); err == nil {
-			key.account = ident.Account
-		}
-	}
-	return key
-}
-
 // lane returns that of a call's quota, or nil where it has none.
 func (l *Limiter) lane(call *Call) *lane {
-	key := quotaKeyOf(call)
+	key := quotaKey{call.account, call.region, quotaModel(call.Model)}
 	if found, ok := l.lanes.Load(key); ok {
 		return found.(*lane)
 	}
@@ -297,66 +283,88 @@ func (r *reservation) settle(ctx context.Context, call *Call, err *Error, flowed
 }
 
 // size is what a call reserves of a quota: its input and the most that its
-// answer may be.
+// answer may be, in tokens.
 func (l *Limiter) size(call *Call, q *Quota) (input, most int64) {
 	if call.input == 0 {
-		call.input = max(1, l.options.InputTokens(call))
-	}
-	most = int64(call.maxTokens())
-	if most <= 0 {
-		most = q.MaxTokens
-	}
-	if most <= 0 {
-		most = 64_000
-		if c, known := call.Options.Capabilities(call.Model); known && c.MaxOutput > 0 {
-			most = int64(c.MaxOutput)
+		if call.MaxTokens > 0 && l.options.InputTokens != nil {
+			call.most = int64(call.MaxTokens)
+		} else {
+			body := call.sketch()
+			call.most, call.input = call.maxTokens(body), estimateTokens(body)
 		}
+		if l.options.InputTokens != nil {
+			call.input = l.options.InputTokens(call)
+		}
+		call.input = max(1, call.input)
+	}
+	switch c, known := call.Options.Capabilities(call.Model); {
+	case call.most > 0:
+		most = call.most
+	case q.MaxTokens > 0:
+		most = q.MaxTokens
+	case known && c.MaxOutput > 0:
+		most = int64(c.MaxOutput)
+	default:
+		most = 64_000
 	}
 	return call.input, most
 }
 
-// maxTokens is the call's own bound on the answer: MaxTokens, or what its body
-// says in the form of one of the model families.
-func (c *Call) maxTokens() int {
-	if c.MaxTokens > 0 || c.Body == nil {
-		return c.MaxTokens
+// body is the JSON that goes out, as far as it is there: what the SDK's
+// serializer is to write of a Converse input is nil.
+func (c *Call) body() []byte {
+	if c.Body != nil || c.SDKInput == nil {
+		return c.Body
 	}
-	var body struct {
-		Anthropic int `json:"max_tokens"` // Mistral, Cohere and OpenAI too
-		Llama     int `json:"max_gen_len"`
-		OpenAI    int `json:"max_completion_tokens"`
-		Converse  struct {
-			MaxTokens int `json:"maxTokens"` // Nova too
-		} `json:"inferenceConfig"`
-		Titan struct {
-			MaxTokens int `json:"maxTokenCount"`
-		} `json:"textGenerationConfig"`
-	}
-	_ = json.Unmarshal(c.Body, &body) // what it can not read says nothing
-	c.MaxTokens = max(0, body.Anthropic, body.Llama, body.OpenAI, body.Converse.MaxTokens, body.Titan.MaxTokens)
-	return c.MaxTokens
-}
-
-// estimateInput is the default of LimiterOptions.InputTokens.
-func estimateInput(call *Call) int64 {
-	if call.Body != nil || call.SDKInput == nil {
-		return estimateTokens(call.Body)
-	}
-	input, err := call.SDKInput()
+	input, err := c.SDKInput()
 	if err != nil {
-		return 0 // the attempt will tell
+		return nil // the attempt will tell
 	}
 	switch in := input.(type) {
 	case *bedrockruntime.InvokeModelInput:
-		return estimateTokens(in.Body)
+		return in.Body
 	case *bedrockruntime.InvokeModelWithResponseStreamInput:
-		return estimateTokens(in.Body)
+		return in.Body
+	}
+	return nil
+}
+
+// maxTokens is the call's own bound on the answer: MaxTokens, or what its body
+// says in the form of one of the model families. It is 0 where neither tells.
+func (c *Call) maxTokens(body []byte) int64 {
+	if c.MaxTokens > 0 || len(body) == 0 {
+		return int64(c.MaxTokens)
+	}
+	var form struct {
+		MaxTokens           int64 `json:"max_tokens"` // Anthropic, Mistral, Cohere
+		MaxGenLen           int64 `json:"max_gen_len"`
+		MaxCompletionTokens int64 `json:"max_completion_tokens"` // OpenAI
+		InferenceConfig     struct {
+			MaxTokens int64 `json:"maxTokens"` // Converse, Nova; and in the SDK's input
+		} `json:"inferenceConfig"`
+		TextGenerationConfig struct {
+			MaxTokenCount int64 `json:"maxTokenCount"` // Titan
+		} `json:"textGenerationConfig"`
+	}
+	_ = json.Unmarshal(body, &form) // what it can not read says nothing
+	return max(0, form.MaxTokens, form.MaxGenLen, form.MaxCompletionTokens, form.InferenceConfig.MaxTokens, form.TextGenerationConfig.MaxTokenCount)
+}
+
+// sketch is the body, or where that is not there something of about its size
+// and with its fields.
+func (c *Call) sketch() []byte {
+	if body := c.body(); body != nil || c.SDKInput == nil {
+		return body
+	}
+	input, err := c.SDKInput()
+	if err != nil {
+		return nil
 	}
 	body, err := json.Marshal(input)
 	if err != nil {
-		return 0
+		return nil
 	}
-	return estimateTokens(body)
+	return body
 }
 
 // tokensOfMedia is what an image is counted as, at most, by models that scale

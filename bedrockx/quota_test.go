@@ -2,6 +2,7 @@ package bedrockx_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -11,6 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -203,9 +207,8 @@ func TestWhoseQuota(t *testing.T) {
 
 	const lite = "us.amazon.nova-lite-v1:0"
 	assert.Equal(t, []bedrockx.QuotaStats{
-		{Region: "us-east-1", Model: lite, Admitted: 2, Throttled: 1},
+		{Region: "us-east-1", Model: lite, Admitted: 3, Throttled: 1},
 		{Region: "us-west-2", Model: lite, Admitted: 1, Throttled: 1},
-		{Account: "123456789012", Region: "us-east-1", Model: lite, Admitted: 1},
 		{Account: "other", Region: "us-east-1", Model: lite, Admitted: 1},
 	}, limiter.Stats())
 }
@@ -525,7 +528,7 @@ func TestLimiterUnderLoad(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 500 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*5*time.Second)
-			if i%11 == 0 {
+			if i%11 == 1 { // while it waits
 				time.AfterFunc(time.Duration(i)*time.Millisecond, cancel)
 			}
 			wg.Go(func() {
@@ -557,4 +560,60 @@ func TestLimiterUnderLoad(t *testing.T) {
 		assert.Zero(t, s.Waiting)
 		assert.Zero(t, s.Reserved)
 	})
+}
+
+// Without a count the size of the input is estimated by its body.
+func TestEstimatedInput(t *testing.T) {
+	image := base64.StdEncoding.EncodeToString(make([]byte, 300_000))
+	tests := []struct {
+		name        string
+		input       func() (any, error)
+		body        string
+		least, most int64
+	}{
+		{"English", nil, `{"text":"` + strings.Repeat("Which manga? ", 100) + `"}`, 250, 400},
+		{"Japanese", nil, `{"text":"` + strings.Repeat("どの漫画", 100) + `"}`, 400, 420},
+		{"an image", nil, `{"data":"` + image + `"}`, 1500, 1700},
+		{"the SDK's own", func() (any, error) {
+			return &bedrockruntime.ConverseInput{
+				InferenceConfig: &types.InferenceConfiguration{MaxTokens: aws.Int32(100)},
+				Messages:        []types.Message{{Role: "user", Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: strings.Repeat("Which manga? ", 100)}}}},
+			}, nil
+		}, "", 250, 500},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t)
+			store := &recording{}
+			_, option := limited(t, bedrockx.Quota{TokensPerMinute: 1 << 40}, func(o *bedrockx.LimiterOptions) { o.Store = store })
+			srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+				assert.GreaterOrEqual(t, store.taken.Load(), 100+tt.least)
+				assert.LessOrEqual(t, store.taken.Load(), 100+tt.most)
+				return bedrocktest.Text("x")
+			})
+			call := &bedrockx.Call{Op: bedrockx.OpConverse, Model: haiku, SDKInput: tt.input,
+				Decode: func(_ context.Context, resp *bedrockx.Response) error { return resp.Body.Close() }}
+			if tt.body != "" {
+				call.Body, call.MaxTokens = []byte(tt.body), 100
+			}
+			require.NoError(t, bedrockx.New(srv.Client(), option).Do(t.Context(), call))
+		})
+	}
+}
+
+// What panics in an attempt leaves nothing reserved but in the bucket, which
+// fills by itself.
+func TestPanicInAnAttempt(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	store := &recording{}
+	limiter, option := limited(t, bedrockx.Quota{TokensPerMinute: 10_000}, counted(1000), func(o *bedrockx.LimiterOptions) { o.Store = store })
+	srv.Reply(bedrocktest.Text("x"))
+	assert.Panics(t, func() {
+		_ = bedrockx.New(srv.Client(), option).Do(t.Context(), &bedrockx.Call{
+			Op: bedrockx.OpConverse, Model: haiku, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`), MaxTokens: 100,
+			Decode: func(_ context.Context, resp *bedrockx.Response) error { resp.Body.Close(); panic("oh") },
+		})
+	})
+	assert.EqualValues(t, 1100, store.taken.Load())
+	assert.Zero(t, limiter.Stats()[0].Reserved)
 }
