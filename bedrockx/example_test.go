@@ -2,11 +2,13 @@ package bedrockx_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"strings"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
@@ -41,6 +43,46 @@ func ExampleInvoke() {
 	}
 	fmt.Println(result.Output.Text(), result.StopReason, result.Attempts)
 	// Output: Kentaro Miura. end_turn 1
+}
+
+// A Payload of one's own: the body of a model that no package knows, here of a
+// model that was imported. The pipeline does the rest.
+func ExamplePayload() {
+	client, done := newFake()
+	defer done()
+
+	vector, err := bedrockx.Invoke(context.Background(), client, "amazon.titan-embed-text-v2:0", embedding{Text: "pirates"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(vector.Output), "dimensions,", vector.Usage.InputTokens, "tokens")
+
+	_, err = bedrockx.Invoke(context.Background(), client, "amazon.titan-embed-text-v2:0", embedding{})
+	fmt.Println(errors.Is(err, bedrockx.ErrValidation))
+	// Output:
+	// 1024 dimensions, 2 tokens
+	// true
+}
+
+// embedding is a request of one's own, []float64 its response.
+type embedding struct {
+	Text string `json:"inputText"`
+}
+
+func (e embedding) EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error) {
+	if e.Text == "" {
+		return nil, errors.New("there is no text to embed")
+	}
+	return json.Marshal(e)
+}
+
+func (e embedding) DecodeInvoke(body json.RawMessage) ([]float64, bedrockkit.Usage, bedrockkit.StopReason, error) {
+	var response struct {
+		Embedding []float64
+	}
+	err := json.Unmarshal(body, &response)
+	return response.Embedding, bedrockkit.Usage{Unknown: true}, "", err // the headers tell the usage
 }
 
 // A policy of one's own, here one that looks at every request before it goes

@@ -24,9 +24,31 @@ type Payload[Out any] interface {
 	// wrong with the request; nothing is sent then.
 	EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error)
 
-	// DecodeInvoke reads the JSON body of a response. The usage it returns is
-	// that of the body, unknown where the body tells none.
+	// DecodeInvoke reads the body of a response, and returns an error where it
+	// is not JSON or not the model's. The usage is that of the body, unknown
+	// where the body tells none; it is then that of the response's headers.
 	DecodeInvoke(body json.RawMessage) (Out, bedrockkit.Usage, bedrockkit.StopReason, error)
+}
+
+// Raw is a body as it is, for a model that no package has a type for. The
+// response is the JSON as it came, and the usage that of its headers.
+type Raw json.RawMessage
+
+// EncodeInvoke returns the body, which must be a JSON object.
+func (r Raw) EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error) {
+	if body := bytes.TrimSpace(r); len(body) == 0 || body[0] != '{' || !json.Valid(body) {
+		return nil, errors.New("the body is no JSON object")
+	}
+	return json.RawMessage(r), nil
+}
+
+// DecodeInvoke returns the body.
+func (r Raw) DecodeInvoke(body json.RawMessage) (json.RawMessage, bedrockkit.Usage, bedrockkit.StopReason, error) {
+	unknown := bedrockkit.Usage{Unknown: true}
+	if !json.Valid(body) {
+		return nil, unknown, "", errors.New("the response is not JSON")
+	}
+	return body, unknown, "", nil
 }
 
 // OutputBound is what a [Payload] may implement to tell its own bound on the
@@ -75,12 +97,20 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		if err != nil {
 			return err
 		}
+		// What cannot be read was billed as well.
+		call.Usage = usageFromHeader(bedrockkit.Usage{Unknown: true}, resp.Header)
 		out, usage, stop, err := in.DecodeInvoke(raw)
 		if err != nil {
 			return &Error{Kind: KindCorrupt, Err: err}
 		}
 		result.Output = out
-		call.Usage, call.StopReason = usageFromHeader(usage, resp.Header), stop
+		if !usage.Unknown {
+			call.Usage = usage
+		}
+		call.StopReason = stop
+		if guardrailIntervened(raw) {
+			call.StopReason = bedrockkit.StopGuardrailIntervened
+		}
 		return nil
 	}
 	if err := c.Do(ctx, call, optFns...); err != nil {
@@ -93,14 +123,28 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	return result, nil
 }
 
-// readBody reads the whole of an InvokeModel response and refuses what is not
-// JSON: a 200 can also be a proxy's HTML or a body that broke off.
+// guardrailIntervened reports whether a guardrail has replaced the answer, which
+// Bedrock says in a field that it adds to the model's own.
+func guardrailIntervened(body json.RawMessage) bool {
+	const field = `"amazon-bedrock-guardrailAction"`
+	if !bytes.Contains(body, []byte(field)) {
+		return false
+	}
+	var v struct {
+		Action string `json:"amazon-bedrock-guardrailAction"`
+	}
+	return json.Unmarshal(body, &v) == nil && v.Action == "INTERVENED"
+}
+
+// readBody reads the whole of an InvokeModel response and refuses what cannot
+// be JSON: a 200 can also be a proxy's HTML. What broke off is found by whoever
+// decodes it.
 func readBody(resp *Response) (json.RawMessage, error) {
 	var raw []byte
 	switch {
 	case resp.Body != nil:
 		var err error
-		if raw, err = io.ReadAll(resp.Body); err != nil {
+		if raw, err = readAll(resp); err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				return nil, &Error{Kind: KindTruncated, Err: err}
 			}
@@ -116,18 +160,25 @@ func readBody(resp *Response) (json.RawMessage, error) {
 	if text := bytes.TrimSpace(raw); len(text) == 0 || string(text) == "{}" {
 		return nil, &Error{Kind: KindEmpty, Err: errors.New("the response holds nothing")}
 	}
-	if !json.Valid(raw) {
+	if first := bytes.TrimSpace(raw)[0]; first != '{' && first != '[' {
 		return nil, &Error{Kind: KindCorrupt, Err: fmt.Errorf("the response of %d bytes is not JSON", len(raw))}
 	}
 	return raw, nil
 }
 
-// usageFromHeader fills in what the body does not tell. The headers say
-// nothing of TTLs, so cache writes of a body win over theirs.
+// readAll is io.ReadAll with room for what the response says that it has.
+func readAll(resp *Response) ([]byte, error) {
+	const most = 64 << 10 // of what is only said
+	n, _ := strconv.Atoi(resp.Header.Get("Content-Length"))
+	var buf bytes.Buffer
+	buf.Grow(max(0, min(n, most)) + bytes.MinRead)
+	_, err := buf.ReadFrom(resp.Body)
+	return buf.Bytes(), err
+}
+
+// usageFromHeader is the usage that the headers tell, u where they tell none.
+// They say nothing of TTLs: a body that tells the usage wins over them.
 func usageFromHeader(u bedrockkit.Usage, h http.Header) bedrockkit.Usage {
-	if !u.Unknown {
-		return u
-	}
 	in, ok := tokenCount(h, "Input-Token-Count")
 	out, ok2 := tokenCount(h, "Output-Token-Count")
 	if !ok && !ok2 {

@@ -49,7 +49,7 @@ func callers(converseClient, invokeClient *http.Client) []contestant {
 			return len(out.Text()), nil
 		}},
 		{sdkUnaryJSON, func(ctx context.Context) (int, error) {
-			body, err := json.Marshal(typedRequest())
+			body, err := json.Marshal(plainRequest{Version: anthropic.Version, MaxTokens: 1000, Messages: []plainMessage{{"user", []plainBlock{{"text", "Hi"}}}}})
 			if err != nil {
 				return 0, err
 			}
@@ -57,11 +57,11 @@ func callers(converseClient, invokeClient *http.Client) []contestant {
 			if err != nil {
 				return 0, err
 			}
-			var answer anthropic.Response
+			var answer plainResponse
 			if err := json.Unmarshal(out.Body, &answer); err != nil {
 				return 0, err
 			}
-			return len(answer.Text()), nil
+			return len(answer.Content[0].Text), nil
 		}},
 		{ourUnaryTyped, func(ctx context.Context) (int, error) {
 			out, err := bedrockx.Invoke(ctx, typed, model, typedRequest())
@@ -72,6 +72,31 @@ func callers(converseClient, invokeClient *http.Client) []contestant {
 		}},
 	}
 }
+
+// What someone writes for the SDK's InvokeModel.
+type (
+	plainRequest struct {
+		Version   string         `json:"anthropic_version"`
+		MaxTokens int            `json:"max_tokens"`
+		Messages  []plainMessage `json:"messages"`
+	}
+	plainMessage struct {
+		Role    string       `json:"role"`
+		Content []plainBlock `json:"content"`
+	}
+	plainBlock struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	plainResponse struct {
+		Content    []plainBlock `json:"content"`
+		StopReason string       `json:"stop_reason"`
+		Usage      struct {
+			InputTokens  int64 `json:"input_tokens"`
+			OutputTokens int64 `json:"output_tokens"`
+		} `json:"usage"`
+	}
+)
 
 func typedRequest() anthropic.Request {
 	return anthropic.Request{AnthropicVersion: anthropic.Version, MaxTokens: 1000, Messages: []anthropic.Message{anthropic.User("Hi")}}

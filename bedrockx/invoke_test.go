@@ -1,0 +1,107 @@
+package bedrockx_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+)
+
+func TestRaw(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client())
+	srv.Reply(bedrocktest.Text("Hi").Usage(bedrockkit.Usage{InputTokens: 3, OutputTokens: 2, CacheReadTokens: 1}))
+	const body = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[{"role":"user","content":"x"}],"metadata":{"new":"<1>"}}`
+	result, err := bedrockx.Invoke(t.Context(), client, model, bedrockx.Raw(body))
+	require.NoError(t, err)
+	assert.Equal(t, body, string(srv.Requests()[0].Body))
+	assert.Contains(t, string(result.Output), `"text":"Hi"`)
+	assert.Equal(t, bedrockkit.Usage{InputTokens: 3, OutputTokens: 2, CacheReadTokens: 1}, result.Usage)
+	for _, body := range []string{"", "[]", "{", `"x"`} {
+		_, err := bedrockx.Invoke(t.Context(), client, model, bedrockx.Raw(body))
+		assert.ErrorIs(t, err, bedrockx.ErrValidation, body)
+	}
+	srv.Reply(bedrocktest.Body(200, "application/json", []byte(`{"half":`)))
+	_, err = bedrockx.Invoke(t.Context(), client, model, bedrockx.Raw(body), func(o *bedrockx.Options) { o.MaxAttempts = 1 })
+	assert.ErrorIs(t, err, bedrockx.ErrCorrupt)
+}
+
+// A response is read up to the bound and no further, whether it says how long
+// it is or not.
+func TestResponseIsBounded(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client(), quick)
+	ask := bedrockx.Raw(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[{"role":"user","content":"x"}]}`)
+	body := func(n int) []byte { return fmt.Appendf(nil, `{"a":%q}`, strings.Repeat("x", n-8)) }
+	for _, tt := range []struct {
+		bytes, bound int
+		fits         bool
+	}{{1000, 1000, true}, {1001, 1000, false}, {200_000, 200_000, true}, {200_000, 100_000, false}, {8, 1, false}, {2000, -1, true}} {
+		srv.Reply(bedrocktest.Body(200, "application/json", body(tt.bytes)))
+		result, err := bedrockx.Invoke(t.Context(), client, model, ask, func(o *bedrockx.Options) { o.MaxResponseBytes = int64(tt.bound) })
+		if tt.fits {
+			require.NoError(t, err)
+			assert.Len(t, result.Output, tt.bytes)
+			continue
+		}
+		assert.ErrorIs(t, err, bedrockx.ErrTooLarge)
+		assert.ErrorContains(t, err, fmt.Sprintf("more than %d bytes", tt.bound))
+	}
+	assert.Len(t, srv.Requests(), 6, "what is too large is too large again")
+}
+
+// What a guardrail has put in an answer's place does not pass for one.
+func TestGuardrailIntervened(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client())
+	for action, want := range map[string]bedrockkit.StopReason{"INTERVENED": bedrockkit.StopGuardrailIntervened, "NONE": bedrockkit.StopEndTurn} {
+		srv.Reply(bedrocktest.Body(200, "application/json", fmt.Appendf(nil,
+			`{"content":[{"type":"text","text":"No. \"amazon-bedrock-guardrailAction\""}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1},"amazon-bedrock-guardrailAction":%q}`, action)))
+		result, err := bedrockx.Invoke(t.Context(), client, model, request("x"))
+		require.NoError(t, err)
+		assert.Equal(t, want, result.StopReason)
+		assert.JSONEq(t, `"`+action+`"`, string(result.Output.Extra["amazon-bedrock-guardrailAction"]))
+	}
+}
+
+// An answer that cannot be read was billed, and the headers say how much.
+func TestWhatCannotBeReadIsMetered(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client(), quick)
+	broken := bedrocktest.Body(200, "application/json", []byte(`{"content":5}`)).
+		Header("X-Amzn-Bedrock-Input-Token-Count", "1000000").Header("X-Amzn-Bedrock-Output-Token-Count", "0")
+	srv.Reply(broken, bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 1_000_000}))
+	result, err := bedrockx.Invoke(t.Context(), client, model, request("x"))
+	require.NoError(t, err)
+	require.Len(t, result.Failures, 1)
+	assert.Equal(t, bedrockx.KindCorrupt, result.Failures[0].Kind)
+	require.NotNil(t, result.Failures[0].Cost)
+	assert.Equal(t, "0.25", result.Failures[0].Cost.String())
+	require.NotNil(t, result.Cost)
+	assert.Equal(t, "0.5", result.Cost.String())
+}
+
+// A result can be stored and read again.
+func TestResultSurvivesJSON(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client())
+	srv.Reply(bedrocktest.Reasoning("hm").Text("Hi <b>").Block(bedrocktest.Block{Raw: json.RawMessage(`{"type":"hologram","x":"<"}`)}))
+	result, err := bedrockx.Invoke(t.Context(), client, model, request("x"))
+	require.NoError(t, err)
+	stored, err := json.Marshal(result)
+	require.NoError(t, err)
+	var again bedrockx.Result[anthropic.Response]
+	require.NoError(t, json.Unmarshal(stored, &again))
+	assert.Equal(t, result.Usage, again.Usage)
+	assert.Equal(t, "Hi <b>", again.Output.Text())
+	assert.Equal(t, result.Output.Content[0], again.Output.Content[0])
+	assert.JSONEq(t, `{"type":"hologram","x":"<"}`, string(again.Output.Content[2].Raw))
+}
