@@ -107,7 +107,7 @@ func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
 func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	var input any
 	call.RequestID = ""
-	tap := &tap{}
+	tap := &tap{streaming: call.Op.Streaming()}
 	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
 			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", call.api)}
@@ -214,9 +214,10 @@ func inputAs[T any](input any) (*T, error) {
 // a success away before the SDK decodes it. All between stays the SDK's:
 // path, headers, hash, signature and typed errors.
 type tap struct {
-	body   []byte // what goes out, nil for the SDK's own serialization
-	header http.Header
-	taken  io.ReadCloser
+	body      []byte // what goes out, nil for the SDK's own serialization
+	streaming bool
+	header    http.Header
+	taken     io.ReadCloser
 
 	// What else an attempt needs, in one allocation.
 	response Response
@@ -241,7 +242,14 @@ func (t *tap) addTo(stack *middleware.Stack) error {
 			return err
 		}
 	}
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("bedrockkit.Tap", t.handleDeserialize), middleware.After)
+	tap := middleware.DeserializeMiddlewareFunc("bedrockkit.Tap", t.handleDeserialize)
+	// ClientLogMode reads a body before it is taken; that of a stream never, as
+	// it would be read to its end first.
+	const logger = "RequestResponseLogger"
+	if _, ok := stack.Deserialize.Get(logger); ok && !t.streaming {
+		return stack.Deserialize.Insert(tap, logger, middleware.Before)
+	}
+	return stack.Deserialize.Add(tap, middleware.After)
 }
 
 func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
