@@ -16,6 +16,9 @@
 //	}
 //	fmt.Println(s.Usage(), s.Result().StopReason)
 //
+// [Invoke] does the same for InvokeModelWithResponseStream, with the typed
+// requests of the packages below bedrockx and the decoder of the family.
+//
 // # Complete, or an error
 //
 // Only the model's own end ends a stream well. One that is cut, corrupt,

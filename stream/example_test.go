@@ -11,6 +11,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/mistral"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -44,4 +45,34 @@ func ExampleConverse() {
 	// Output:
 	// Berserk, Vagabond, Monster.
 	// end_turn true
+}
+
+// A typed request of any family, and its decoder.
+func ExampleInvoke() {
+	fake, err := bedrocktest.New(func(o *bedrocktest.Options) { o.InProcess = true })
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer fake.Close()
+	fake.Reply(bedrocktest.Text("Berserk, Vagabond, Monster."))
+	client := bedrockx.New(fake.Client()) // for the real one: bedrockx.NewFromConfig(cfg)
+
+	s, err := stream.Invoke(context.Background(), client, "mistral.mistral-large-2407-v1:0", mistral.ChatRequest{
+		MaxTokens: 100,
+		Messages:  []mistral.Message{mistral.User("Three seinen manga, please.")},
+	}, stream.Mistral)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for text, err := range s.Text() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(text)
+	}
+	fmt.Println()
+	fmt.Println(s.Result().StopReason, s.Usage().OutputTokens)
+	// Output:
+	// Berserk, Vagabond, Monster.
+	// end_turn 6
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/llama"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -100,6 +101,36 @@ func TestFamiliesAbortedAtEveryByte(t *testing.T) {
 	eachFamily(t, func(t *testing.T, srv *bedrocktest.Server, open open) {
 		cuts(t, srv, bedrockx.New(srv.Client()), open, (*bedrocktest.Reply).AbortAfter)
 	})
+}
+
+// A typed request is checked before it is sent, and budgets know its bound.
+func TestInvoke(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	c := bedrockx.New(srv.Client())
+	req := llama.Request{Prompt: "hello", MaxGenLen: 77}
+	_, err := stream.Invoke(t.Context(), c, "us.amazon.nova-lite-v1:0", req, stream.Llama)
+	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.ErrorContains(t, err, "InvokeModelWithResponseStream us.amazon.nova-lite-v1:0")
+	_, err = stream.Invoke(t.Context(), c, "us.meta.llama3-3-70b-instruct-v1:0", req, stream.Decoder{})
+	assert.ErrorContains(t, err, "Decoder")
+	assert.Empty(t, srv.Requests())
+
+	srv.Reply(bedrocktest.Text("Hi"))
+	var bound int
+	s, err := stream.Invoke(t.Context(), c, "us.meta.llama3-3-70b-instruct-v1:0", req, stream.Llama, func(o *bedrockx.Options) {
+		o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				bound = call.MaxTokens
+				return next(ctx, call)
+			}
+		})
+	})
+	require.NoError(t, err)
+	text, _, err := read(s)
+	require.NoError(t, err)
+	assert.Equal(t, "Hi", text)
+	assert.Equal(t, 77, bound)
+	assert.Equal(t, `{"prompt":"hello","max_gen_len":77}`, string(srv.Requests()[0].Body))
 }
 
 // ConverseStream tells the same in words of its own.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -98,21 +99,50 @@ func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.Inv
 	if in == nil {
 		in = &bedrockruntime.InvokeModelWithResponseStreamInput{}
 	}
-	if dec.new == nil {
-		return nil, &bedrockx.Error{Op: bedrockx.OpInvokeModelStream, Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
-			Kind: bedrockx.KindValidation, Err: errors.New("InvokeModel needs a Decoder, such as stream.Anthropic")}
+	return openInvoke(ctx, c, &bedrockx.Call{
+		Op:    bedrockx.OpInvokeModelStream,
+		Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
+		SDKInput: func() (any, error) {
+			copied := *in
+			return &copied, nil
+		},
+	}, dec, optFns)
+}
+
+// A Request is a body in a model family's own form, such as anthropic.Request;
+// a [bedrockx.Payload] is one.
+type Request interface {
+	// EncodeInvoke returns the JSON body for the model. An error says what is
+	// wrong with the request; nothing is sent then.
+	EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error)
+}
+
+// Invoke is [InvokeModel] with a typed request.
+//
+//	s, err := stream.Invoke(ctx, client, model, nova.Request{…}, stream.Nova)
+func Invoke(ctx context.Context, c *bedrockx.Client, model bedrockkit.ModelID, in Request, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+	body, err := in.EncodeInvoke(model)
+	if err != nil {
+		return nil, &bedrockx.Error{Op: bedrockx.OpInvokeModelStream, Model: model, Kind: bedrockx.KindValidation, Err: err}
 	}
-	s := &Stream{
-		newDec: dec.new,
-		call: &bedrockx.Call{
-			Op:    bedrockx.OpInvokeModelStream,
-			Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
-			SDKInput: func() (any, error) {
-				copied := *in
-				return &copied, nil
-			},
+	call := &bedrockx.Call{
+		Op: bedrockx.OpInvokeModelStream, Model: model, Body: body,
+		SDKInput: func() (any, error) {
+			return &bedrockruntime.InvokeModelWithResponseStreamInput{Body: body}, nil
 		},
 	}
+	if b, ok := in.(bedrockx.OutputBound); ok {
+		call.MaxTokens = b.MaxOutputTokens()
+	}
+	return openInvoke(ctx, c, call, dec, optFns)
+}
+
+func openInvoke(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, dec Decoder, optFns []func(*bedrockx.Options)) (*Stream, error) {
+	if dec.new == nil {
+		return nil, &bedrockx.Error{Op: call.Op, Model: call.Model, Kind: bedrockx.KindValidation,
+			Err: errors.New("it needs a Decoder, such as stream.Anthropic")}
+	}
+	s := &Stream{call: call, newDec: dec.new}
 	return s.begun(ctx, c, optFns)
 }
 
