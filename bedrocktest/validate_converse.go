@@ -65,8 +65,16 @@ func validateCapability(req *Request, body *converseRequest, c bedrockkit.Capabi
 	uses := map[string]bool{}
 	for _, m := range body.Messages {
 		for _, raw := range m.Content {
-			if key, _, r := union(raw, "", messageKeys); r == nil {
-				uses[key] = true
+			key, member, r := union(raw, "", messageKeys)
+			uses[key] = r == nil || uses[key]
+			var result struct{ Content []map[string]json.RawMessage }
+			if key != "toolResult" || json.Unmarshal(member, &result) != nil {
+				continue
+			}
+			for _, block := range result.Content {
+				for key := range block {
+					uses[key] = true
+				}
 			}
 		}
 	}

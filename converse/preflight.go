@@ -292,27 +292,24 @@ func cacheable(block Content) bool {
 func (c *checker) block(role Role, block Content) {
 	switch b := block.(type) {
 	case Image:
-		switch {
-		case role != RoleUser:
+		if role != RoleUser {
 			c.add("image", "it is in a message of the %s; images come from the user", role)
-		case c.lacks(bedrockkit.FeatureImages):
-			c.add("image", "the model takes no images")
 		}
 	case Document:
-		switch {
-		case role != RoleUser:
+		if role != RoleUser {
 			c.add("document", "it is in a message of the %s; documents come from the user", role)
-		case c.lacks(bedrockkit.FeatureDocuments):
-			c.add("document", "the model takes no documents")
 		}
 		if c.documents == maxDocuments+1 {
 			c.add("document", "it is the request's document number %d; %d are allowed", maxDocuments+1, maxDocuments)
 			c.documents++ // said once
 		}
-	case Video:
-		if c.lacks(bedrockkit.FeatureVideo) {
-			c.add("video", "the model takes no videos")
+		if c.names[b.Name] {
+			c.mendable("document.name", "another document of the request has the same name")
 		}
+		if c.names == nil {
+			c.names = make(map[string]bool)
+		}
+		c.names[b.Name] = true
 	case ToolUse:
 		c.hasTools = true
 		if role != RoleAssistant {
@@ -406,11 +403,13 @@ func (c *checker) media(block Content) {
 		}
 	case Image:
 		c.push("image", -1)
+		c.needs(bedrockkit.FeatureImages, "images")
 		c.format(b.Format, imageFormats)
 		c.source(b.Bytes, b.S3URI, b.S3Owner, maxImageBytes)
 		c.pop()
 	case Video:
 		c.push("video", -1)
+		c.needs(bedrockkit.FeatureVideo, "videos")
 		c.format(b.Format, videoFormats)
 		c.source(b.Bytes, b.S3URI, b.S3Owner, math.MaxInt)
 		c.pop()
@@ -421,6 +420,7 @@ func (c *checker) media(block Content) {
 		c.pop()
 	case Document:
 		c.push("document", -1)
+		c.needs(bedrockkit.FeatureDocuments, "documents")
 		c.document(b)
 		c.pop()
 	case Raw:
@@ -435,6 +435,12 @@ func (c *checker) media(block Content) {
 				c.add(key, "it is null")
 			}
 		}
+	}
+}
+
+func (c *checker) needs(f bedrockkit.Feature, what string) {
+	if c.lacks(f) {
+		c.add("", "the model takes no %s", what)
 	}
 }
 
@@ -464,16 +470,9 @@ func (c *checker) document(d Document) {
 	if d.Format != "" {
 		c.format(d.Format, documentFormats)
 	}
-	switch {
-	case !isDocumentName(d.Name):
+	if !isDocumentName(d.Name) {
 		c.mendable("name", "it is not 1 to %d of letters, digits, single spaces and -()[]; converse.DocumentName makes one", maxDocumentName)
-	case c.names[d.Name]:
-		c.mendable("name", "another document of the request has the same name")
 	}
-	if c.names == nil {
-		c.names = make(map[string]bool)
-	}
-	c.names[d.Name] = true
 	switch sources := countTrue(d.Text != "", d.Chunks != nil, len(d.Bytes) > 0, d.S3URI != ""); {
 	case sources > 1:
 		c.add("source", "the document has %d sources; give one of Bytes, S3URI, Text and Chunks", sources)

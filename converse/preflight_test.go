@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -270,6 +271,22 @@ func (c *choices) request() Request {
 
 func ptr[T any](v T) *T { return &v }
 
+// randomRequests are the same ones each time.
+func randomRequests(n int) iter.Seq[Request] {
+	return func(yield func(Request) bool) {
+		random := rand.New(rand.NewPCG(1, 2))
+		for range n {
+			data := make([]byte, 40+random.IntN(160))
+			for i := range data {
+				data[i] = byte(random.Uint32())
+			}
+			if !yield((&choices{data}).request()) {
+				return
+			}
+		}
+	}
+}
+
 // newOracle returns a fake Bedrock as a function that says whether it takes a
 // request, and what it says if not.
 func newOracle(tb testing.TB) func(Request) (bool, string) {
@@ -323,14 +340,9 @@ func checkAgreement(t *testing.T, takes func(Request) (bool, string), r Request)
 // Preflight passes exactly what the service takes.
 func TestPreflightAgreesWithTheService(t *testing.T) {
 	takes := newOracle(t)
-	random := rand.New(rand.NewPCG(1, 2))
 	taken, all := 0, 4000
-	for range all {
-		data := make([]byte, 40+random.IntN(160))
-		for i := range data {
-			data[i] = byte(random.Uint32())
-		}
-		if checkAgreement(t, takes, (&choices{data}).request()) {
+	for r := range randomRequests(all) {
+		if checkAgreement(t, takes, r) {
 			taken++
 		}
 	}
