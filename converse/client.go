@@ -78,6 +78,11 @@ type Options struct {
 	// be known by the id of the call.
 	Resume bool
 
+	// Repair, if set, makes each request be mended before it is sent, as the
+	// function [Repair] does; it is told what was changed, if anything was. By
+	// default a request that Bedrock would refuse is an error.
+	Repair func([]Change)
+
 	// Call are options of the pipeline for each request.
 	Call []func(*bedrockx.Options)
 }
@@ -184,6 +189,12 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 				return nil, fail(f.err)
 			}
 			req.Tools = append(req.Tools, f.Spec)
+		}
+	}
+	if o.Repair != nil {
+		repaired, changes := req.repair(c.capabilities)
+		if *req = repaired; len(changes) > 0 {
+			o.Repair(changes)
 		}
 	}
 	if err := req.preflight(op, c.capabilities); err != nil {

@@ -27,7 +27,15 @@
 // A [Message] and all its [Content] are plain values that survive a round trip
 // through JSON: a history can be kept in a file or a database and sent again,
 // reasoning signatures and unknown content included. The JSON is that of the
-// Converse API.
+// Converse API. [File] makes content of a file, and [Message.SDK] and
+// [MessageFromSDK] convert to and from the types of the AWS SDK.
+//
+// # Before a request is sent
+//
+// A [Client] refuses what Bedrock would refuse before it is sent, with all that
+// is wrong and where it is: the error is a [*PreflightError]. [Repair] mends
+// what is safe in a history that was cut, merged or made by another model, and
+// says what it did; [Options.Repair] does so for every request.
 //
 // # The tool loop
 //

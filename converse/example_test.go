@@ -219,3 +219,34 @@ func ExampleClient_Turns() {
 	// 1 stopped with tool_use
 	// 2 stopped with end_turn
 }
+
+// Everything that is wrong is told at once, with where it is.
+func ExamplePreflight() {
+	fmt.Println(converse.Preflight(converse.Request{
+		Messages: []converse.Message{
+			converse.User("Is Berserk in stock?"),
+			converse.UserContent(converse.ToolResult{ToolUseID: "t1", Content: converse.Contents{converse.Text(" ")}}),
+		},
+	}))
+	// Output:
+	// messages[1].role: it is "user" as the one before; roles alternate; messages[1].content[0].toolResult.content[0].text: it is blank; messages[1].content[0].toolResult.toolUseId: "t1" is no open tool use of the message before; toolConfig: the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with
+}
+
+// A history that was cut begins with the answer to a question that is gone.
+func ExampleRepair() {
+	repaired, changes := converse.Repair(converse.Request{
+		Messages: []converse.Message{
+			converse.Assistant("Yes, two copies."),
+			converse.User("How much is it?"),
+			converse.User("And when can I have it?"),
+		},
+	})
+	for _, change := range changes {
+		fmt.Println(change)
+	}
+	fmt.Println(len(repaired.Messages), "message:", repaired.Messages[0].Content)
+	// Output:
+	// messages[2]: it was put into the message before, which has the same role
+	// messages[0]: a message of the assistant before the first of the user was left out
+	// 1 message: [How much is it? And when can I have it?]
+}

@@ -1,0 +1,157 @@
+package converse_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/converse"
+)
+
+// What users of Bedrock clients have asked for, as far as values are concerned:
+// a test for each behaviour, through the client and the fake.
+
+// answeredOnce is a history in which a tool was called.
+func answeredOnce() []converse.Message {
+	return []converse.Message{
+		converse.User("Is Berserk in stock?"),
+		{Role: converse.RoleAssistant, Content: converse.Contents{converse.ToolUse{ID: "t1", Name: "check_stock", Input: json.RawMessage(`{"title":"Berserk"}`)}}},
+		converse.UserContent(converse.ToolResult{ToolUseID: "t1", Content: converse.Contents{converse.JSON(`{"copies":3}`)}}),
+		converse.Assistant("Three."),
+		converse.User("Thanks!"),
+	}
+}
+
+func TestHistoryWithToolBlocksAndNoToolsIsRefused(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	_, err := chat.Send(t.Context(), converse.Request{Messages: answeredOnce(), Tools: []converse.ToolSpec{}})
+	require.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.ErrorContains(t, err, "toolConfig: the messages hold tool uses or results, and there are no tools")
+	assert.Empty(t, srv.Requests())
+}
+
+func TestHistoryWithToolBlocksAndNoToolsIsRepaired(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		var changes []converse.Change
+		chat, srv, _ := newChat(t, func(o *converse.Options) { o.Repair = func(c []converse.Change) { changes = c } })
+		srv.Reply(bedrocktest.Text("You are welcome."))
+		result, err := run(t, streamed, chat, converse.Request{Messages: answeredOnce(), Tools: []converse.ToolSpec{}})
+		require.NoError(t, err)
+		assert.Equal(t, "You are welcome.", result.Text())
+		assert.Len(t, changes, 2)
+		assert.NotContains(t, string(srv.Requests()[0].Body), "toolUse")
+		assert.Contains(t, string(srv.Requests()[0].Body), `"text":"[called the tool check_stock with {\"title\":\"Berserk\"}]"`)
+	})
+}
+
+func TestRepairIsSilentWhereNothingIsWrong(t *testing.T) {
+	chat, srv, _ := newChat(t, func(o *converse.Options) {
+		o.Repair = func(c []converse.Change) { t.Errorf("there was nothing to repair: %v", c) }
+	})
+	srv.Reply(bedrocktest.Text("ok"))
+	_, err := chat.Send(t.Context(), converse.Request{Messages: answeredOnce()})
+	require.NoError(t, err)
+}
+
+func TestUnknownContentSurvivesARoundTrip(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	const block = `{"futureBlock":{"n":12345678901234567890,"list":[1,{"x":null}]}}`
+	srv.Reply(bedrocktest.Text("look").Block(bedrocktest.Block{Raw: json.RawMessage(block)}), bedrocktest.Text("ok"))
+	result, err := chat.Run(t.Context(), ask("q"))
+	require.NoError(t, err)
+	stored, err := json.Marshal(append(result.Messages, converse.User("go on")))
+	require.NoError(t, err)
+	var history []converse.Message
+	require.NoError(t, json.Unmarshal(stored, &history))
+	_, err = chat.Send(t.Context(), converse.Request{Messages: history})
+	require.NoError(t, err)
+	assert.Contains(t, string(srv.Requests()[1].Body), block)
+}
+
+func TestToolNameLimitsAreChecked(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	req := ask("q")
+	req.Tools = []converse.ToolSpec{{Name: "shop.search", Description: "Searches.", InputSchema: json.RawMessage(`{"type":"object"}`)}}
+	_, err := chat.Send(t.Context(), req)
+	assert.ErrorContains(t, err, `toolConfig.tools[0].toolSpec.name: "shop.search" is not 1 to 64 of letters, digits, _ and -`)
+	assert.Empty(t, srv.Requests())
+}
+
+func TestMadeUpToolNameDoesNotPoisonTheHistory(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.ToolUse("shop.search()", map[string]any{}), bedrocktest.Text("ok"), bedrocktest.Text("again"))
+		result, err := run(t, streamed, chat, ask("q"))
+		require.NoError(t, err)
+		_, err = run(t, streamed, chat, converse.Request{Messages: append(result.Messages, converse.User("go on"))})
+		require.NoError(t, err)
+	})
+}
+
+func TestSchemasAreRawJSON(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	srv.Reply(bedrocktest.Text("ok"))
+	const schema = `{"type":"object","properties":{"n":{"type":"integer","maximum":12345678901234567890}}}`
+	req := ask("q")
+	req.Tools = []converse.ToolSpec{{Name: "search", InputSchema: json.RawMessage(schema)}}
+	_, err := chat.Send(t.Context(), req)
+	require.NoError(t, err)
+	assert.Contains(t, string(srv.Requests()[0].Body), schema)
+}
+
+func TestReasoningStaysInOrderThroughJSON(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.Reasoning("first").Redacted([]byte{1, 2, 0xFF}).Reasoning("second").ToolUse("check_stock", map[string]any{"title": "x"}), bedrocktest.Text("ok"), bedrocktest.Text("again"))
+		result, err := run(t, streamed, chat, ask("q"))
+		require.NoError(t, err)
+		stored, err := json.Marshal(append(result.Messages, converse.User("go on")))
+		require.NoError(t, err)
+		var history []converse.Message
+		require.NoError(t, json.Unmarshal(stored, &history))
+		_, err = run(t, streamed, chat, converse.Request{Messages: history})
+		require.NoError(t, err)
+		want, err := json.Marshal(result.Rounds[0].Message.Content)
+		require.NoError(t, err)
+		assert.Contains(t, string(srv.Requests()[2].Body), string(want[1:len(want)-1]), "byte for byte, before the tool use")
+	})
+}
+
+func TestDocumentNamesOfFilesAreLegal(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	srv.Reply(bedrocktest.Text("ok"))
+	file, err := converse.File("John's report #3, final.pdf", []byte("%PDF-"))
+	require.NoError(t, err)
+	_, err = chat.Send(t.Context(), converse.Request{Messages: []converse.Message{converse.UserContent(file, converse.Text("Sum it up."))}})
+	require.NoError(t, err)
+	assert.Contains(t, string(srv.Requests()[0].Body), `"name":"John s report 3 final"`)
+}
+
+func TestGuardrailStreamMode(t *testing.T) {
+	for _, streamed := range []bool{false, true} {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
+			o.Guardrails = []bedrocktest.Guardrail{{ID: "gr1", Version: "1"}}
+		})
+		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model = model })
+		srv.Reply(bedrocktest.Text("ok"))
+		req := ask("q")
+		req.Guardrail = converse.Guardrail{ID: "gr1", Version: "1", StreamMode: "async"}
+		_, err := run(t, streamed, chat, req)
+		require.NoError(t, err)
+		assert.Equal(t, streamed, jsonHas(t, srv.Requests()[0].Body, "guardrailConfig", "streamProcessingMode"))
+	}
+}
+
+func jsonHas(t *testing.T, body []byte, object, member string) bool {
+	t.Helper()
+	var v map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(body, &v))
+	var inner map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(v[object], &inner))
+	_, ok := inner[member]
+	return ok
+}
