@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2/service/sns":                     {"asyncq"},
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb":                {"asyncq", "cmd"},
 	"github.com/aws/aws-sdk-go-v2/config":                          {"examples"},
-	"github.com/redis/go-redis/v9":                                 {"cache/rediscache"},
+	"github.com/redis/go-redis/v9":                                 {"bedrockx/redisquota", "cache/rediscache"},
 	"go.opentelemetry.io/otel":                                     {"bedrockx/telemetry"},
 	"go.opentelemetry.io/otel/trace":                               {"bedrockx/telemetry"},
 	"go.opentelemetry.io/otel/metric":                              {"bedrockx/telemetry"},
