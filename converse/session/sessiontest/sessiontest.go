@@ -1,0 +1,426 @@
+package sessiontest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mangaassist/bedrockkit/converse"
+	"github.com/mangaassist/bedrockkit/converse/session"
+)
+
+// Options are those of [Run]. The zero value of a field means its default.
+type Options struct {
+	// MaxBytes is the size of the largest history that is stored, of text that
+	// cannot be compressed. The default is 1 MiB.
+	MaxBytes int
+}
+
+// Run runs the checks as subtests, each with a store of its own from open, which
+// must be empty. It expects that the store loses nothing in so short a time.
+func Run(t *testing.T, open func(t *testing.T) session.Store, optFns ...func(*Options)) {
+	t.Helper()
+	var o Options
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 20
+	}
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.fn(t.Context(), open(t), o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A check returns what is wrong with a store.
+type check struct {
+	name string
+	fn   func(context.Context, session.Store, Options) error
+}
+
+var checks = []check{
+	{"not found", checkNotFound},
+	{"save and load", checkSaveAndLoad},
+	{"every kind of content", checkContent},
+	{"no messages", checkNoMessages},
+	{"conflict", checkConflict},
+	{"delete", checkDelete},
+	{"versions never come again", checkVersions},
+	{"ids are apart", checkIDs},
+	{"bad ids", checkBadIDs},
+	{"no shared memory", checkShared},
+	{"large and small again", checkLarge},
+	{"one of many wins", checkRace},
+	{"readers see one history", checkReaders},
+	{"ended context", checkContext},
+}
+
+func say(text string) []converse.Message { return []converse.Message{converse.User(text)} }
+
+// expect loads a session and compares it.
+func expect(ctx context.Context, s session.Store, id string, want session.History) error {
+	got, err := s.Load(ctx, id)
+	if err != nil {
+		return fmt.Errorf("Load: %w", err)
+	}
+	if got.Version != want.Version {
+		return fmt.Errorf("Load gave version %d, Save gave %d", got.Version, want.Version)
+	}
+	return same(got.Messages, want.Messages)
+}
+
+// same compares two histories by the JSON that is sent.
+func same(got, want []converse.Message) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%d messages became %d", len(want), len(got))
+	}
+	for i := range got {
+		a, err := json.Marshal(got[i])
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(want[i])
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(a, b) {
+			return fmt.Errorf("message %d changed: %.200s became %.200s", i, b, a)
+		}
+	}
+	return nil
+}
+
+// save saves messages as a new session.
+func save(ctx context.Context, s session.Store, id string, messages []converse.Message) (session.History, error) {
+	version, err := s.Save(ctx, id, session.History{Messages: messages})
+	if err != nil {
+		return session.History{}, fmt.Errorf("Save: %w", err)
+	}
+	if version <= 0 {
+		return session.History{}, fmt.Errorf("Save gave version %d; it must be greater than that of the history", version)
+	}
+	return session.History{Messages: messages, Version: version}, nil
+}
+
+func checkNotFound(ctx context.Context, s session.Store, _ Options) error {
+	if _, err := s.Load(ctx, "nobody"); !errors.Is(err, session.ErrNotFound) {
+		return fmt.Errorf("Load of what is not there gave %v, not ErrNotFound", err)
+	}
+	return nil
+}
+
+func checkSaveAndLoad(ctx context.Context, s session.Store, _ Options) error {
+	h, err := save(ctx, s, "a", say("one"))
+	if err != nil {
+		return err
+	}
+	if err := expect(ctx, s, "a", h); err != nil {
+		return err
+	}
+	h.Messages = append(h.Messages, converse.Assistant("two"))
+	version, err := s.Save(ctx, "a", h)
+	if err != nil {
+		return fmt.Errorf("the second Save: %w", err)
+	}
+	if version <= h.Version {
+		return fmt.Errorf("the version went from %d to %d", h.Version, version)
+	}
+	h.Version = version
+	return expect(ctx, s, "a", h)
+}
+
+// content is a history with all that is easily lost.
+var content = []converse.Message{
+	{Role: converse.RoleUser, Content: converse.Contents{
+		converse.Text("漫画 & <b>\"quoted\"</b> \u2028 \x00 🙂"),
+		converse.Image{Format: "png", Bytes: []byte{0, 1, 2, 0xff}},
+		converse.Document{Format: "pdf", Name: "an order", Bytes: []byte("%PDF")},
+	}},
+	{Role: converse.RoleAssistant, Content: converse.Contents{
+		converse.Reasoning{Text: "Hm. ", Signature: "c2ln/+bmF0dXJl=="},
+		converse.Redacted{0xde, 0xad, 0},
+		converse.Text("I look."),
+		converse.ToolUse{ID: "1", Name: "look", Input: json.RawMessage(`{"n":12345678901234567890.10,"b":2,"a":1,"s":""}`)},
+	}},
+	{Role: converse.RoleUser, Content: converse.Contents{
+		converse.ToolResult{ToolUseID: "1", Status: converse.ToolSuccess, Content: converse.Contents{converse.JSON(`{"copies":3,"half":0.50}`)}},
+		converse.CachePoint{TTL: "1h"},
+	}},
+	{Role: converse.RoleAssistant, Content: converse.Contents{converse.Raw(`{"newBlock":{"b":1,"a":[1.0,2]}}`)}},
+}
+
+func checkContent(ctx context.Context, s session.Store, _ Options) error {
+	h, err := save(ctx, s, "a", content)
+	if err != nil {
+		return err
+	}
+	return expect(ctx, s, "a", h)
+}
+
+func checkNoMessages(ctx context.Context, s session.Store, _ Options) error {
+	h, err := save(ctx, s, "a", nil)
+	if err != nil {
+		return err
+	}
+	return expect(ctx, s, "a", h)
+}
+
+func checkConflict(ctx context.Context, s session.Store, _ Options) error {
+	h, err := save(ctx, s, "a", say("one"))
+	if err != nil {
+		return err
+	}
+	second := session.History{Messages: say("two"), Version: h.Version}
+	if second.Version, err = s.Save(ctx, "a", second); err != nil {
+		return fmt.Errorf("Save: %w", err)
+	}
+	for what, version := range map[string]int64{"an old version": h.Version, "no version": 0, "a version of tomorrow": second.Version + 1000} {
+		if _, err := s.Save(ctx, "a", session.History{Messages: say("three"), Version: version}); !errors.Is(err, session.ErrConflict) {
+			return fmt.Errorf("Save with %s gave %v, not ErrConflict", what, err)
+		}
+	}
+	if _, err := s.Save(ctx, "b", session.History{Messages: say("three"), Version: h.Version}); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("Save with a version where nothing is gave %v, not ErrConflict", err)
+	}
+	if _, err := s.Load(ctx, "b"); !errors.Is(err, session.ErrNotFound) {
+		return fmt.Errorf("a Save that was refused left something: %v", err)
+	}
+	return expect(ctx, s, "a", second)
+}
+
+func checkDelete(ctx context.Context, s session.Store, _ Options) error {
+	if err := s.Delete(ctx, "a"); err != nil {
+		return fmt.Errorf("Delete of what is not there: %w", err)
+	}
+	if _, err := save(ctx, s, "a", say("one")); err != nil {
+		return err
+	}
+	if err := s.Delete(ctx, "a"); err != nil {
+		return fmt.Errorf("Delete: %w", err)
+	}
+	return checkNotFoundID(ctx, s, "a")
+}
+
+func checkNotFoundID(ctx context.Context, s session.Store, id string) error {
+	if _, err := s.Load(ctx, id); !errors.Is(err, session.ErrNotFound) {
+		return fmt.Errorf("Load after Delete gave %v, not ErrNotFound", err)
+	}
+	return nil
+}
+
+// A request that was under way while the session was deleted and begun anew
+// must not overwrite the new one.
+func checkVersions(ctx context.Context, s session.Store, _ Options) error {
+	h, err := save(ctx, s, "a", say("one"))
+	if err != nil {
+		return err
+	}
+	if err := s.Delete(ctx, "a"); err != nil {
+		return fmt.Errorf("Delete: %w", err)
+	}
+	if _, err := s.Save(ctx, "a", session.History{Messages: say("late"), Version: h.Version}); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("Save after Delete gave %v, not ErrConflict", err)
+	}
+	if _, err := save(ctx, s, "a", say("new")); err != nil {
+		return err
+	}
+	if _, err := s.Save(ctx, "a", session.History{Messages: say("late"), Version: h.Version}); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("Save with the version of a deleted session gave %v, not ErrConflict", err)
+	}
+	return nil
+}
+
+func checkIDs(ctx context.Context, s session.Store, _ Options) error {
+	ids := []string{"a", "A", "a ", " a", "a#1", "a/1", "a:1", "a\x00", "a\n", "ä", "漫画", strings.Repeat("x", session.MaxIDBytes)}
+	saved := map[string]session.History{}
+	for i, id := range ids {
+		h, err := save(ctx, s, id, say(fmt.Sprint(i)))
+		if err != nil {
+			return fmt.Errorf("id %q: %w", id, err)
+		}
+		saved[id] = h
+	}
+	for _, id := range ids {
+		if err := expect(ctx, s, id, saved[id]); err != nil {
+			return fmt.Errorf("id %q: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func checkBadIDs(ctx context.Context, s session.Store, _ Options) error {
+	for _, id := range []string{"", strings.Repeat("x", session.MaxIDBytes+1), "a\xff"} {
+		if _, err := s.Load(ctx, id); err == nil || errors.Is(err, session.ErrNotFound) {
+			return fmt.Errorf("Load of an id of %d bytes gave %v", len(id), err)
+		}
+		if _, err := s.Save(ctx, id, session.History{Messages: say("one")}); err == nil {
+			return fmt.Errorf("Save took an id of %d bytes", len(id))
+		}
+		if err := s.Delete(ctx, id); err == nil {
+			return fmt.Errorf("Delete took an id of %d bytes", len(id))
+		}
+	}
+	return nil
+}
+
+func checkShared(ctx context.Context, s session.Store, _ Options) error {
+	messages := say("one")
+	h, err := save(ctx, s, "a", messages)
+	if err != nil {
+		return err
+	}
+	messages[0].Content[0] = converse.Text("changed")
+	h.Messages = say("one")
+	if err := expect(ctx, s, "a", h); err != nil {
+		return fmt.Errorf("the saver's slice is the store's: %w", err)
+	}
+	loaded, err := s.Load(ctx, "a")
+	if err != nil {
+		return fmt.Errorf("Load: %w", err)
+	}
+	loaded.Messages[0].Content[0] = converse.Text("changed")
+	if err := expect(ctx, s, "a", h); err != nil {
+		return fmt.Errorf("the loader's slice is the store's: %w", err)
+	}
+	return nil
+}
+
+// noise is text that cannot be compressed by much.
+func noise(seed uint64, size int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	r := rand.New(rand.NewPCG(seed, 1))
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = letters[r.IntN(len(letters))]
+	}
+	return string(b)
+}
+
+func checkLarge(ctx context.Context, s session.Store, o Options) error {
+	h, err := save(ctx, s, "a", say("small"))
+	if err != nil {
+		return err
+	}
+	for i, size := range []int{o.MaxBytes - 1000, o.MaxBytes / 2, 10, o.MaxBytes - 1000} {
+		h.Messages = say(noise(uint64(i), size))
+		if h.Version, err = s.Save(ctx, "a", h); err != nil {
+			return fmt.Errorf("Save of %d bytes: %w", size, err)
+		}
+		if err := expect(ctx, s, "a", h); err != nil {
+			return fmt.Errorf("%d bytes: %w", size, err)
+		}
+	}
+	if err := s.Delete(ctx, "a"); err != nil {
+		return fmt.Errorf("Delete: %w", err)
+	}
+	return checkNotFoundID(ctx, s, "a")
+}
+
+func checkRace(ctx context.Context, s session.Store, o Options) error {
+	h, err := save(ctx, s, "a", say("begin"))
+	if err != nil {
+		return err
+	}
+	const writers = 8
+	won := make([]bool, writers)
+	versions := make([]int64, writers)
+	errs := make([]error, writers)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			// Some are large, for stores that keep those in another way.
+			mine := session.History{Messages: say(noise(uint64(w), 1000+w%2*(o.MaxBytes-2000))), Version: h.Version}
+			versions[w], errs[w] = s.Save(ctx, "a", mine)
+			won[w] = errs[w] == nil
+		})
+	}
+	wg.Wait()
+	winner := -1
+	for w := range writers {
+		switch {
+		case won[w] && winner >= 0:
+			return errors.New("two writers of one version both won")
+		case won[w]:
+			winner = w
+		case !errors.Is(errs[w], session.ErrConflict):
+			return fmt.Errorf("a writer got %w, not ErrConflict", errs[w])
+		}
+	}
+	if winner < 0 {
+		return errors.New("no writer won")
+	}
+	return expect(ctx, s, "a", session.History{Messages: say(noise(uint64(winner), 1000+winner%2*(o.MaxBytes-2000))), Version: versions[winner]})
+}
+
+// A reader gets one history or another, and never parts of both.
+func checkReaders(ctx context.Context, s session.Store, o Options) error {
+	texts := make([]string, 11)
+	for i := range texts {
+		texts[i] = noise(uint64(i), o.MaxBytes/2)
+	}
+	h, err := save(ctx, s, "a", say(texts[0]))
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer close(done)
+		for _, text := range texts[1:] {
+			version, err := s.Save(ctx, "a", session.History{Messages: say(text), Version: h.Version})
+			if err != nil {
+				done <- fmt.Errorf("Save: %w", err)
+				return
+			}
+			h.Version = version
+		}
+	}()
+	defer func() {
+		for range done { // until the writer has ended
+		}
+	}()
+	var last int64
+	for {
+		got, err := s.Load(ctx, "a")
+		if err != nil {
+			return fmt.Errorf("Load while another saves: %w", err)
+		}
+		if len(got.Messages) != 1 || !slices.Contains(texts, got.Messages[0].Text()) {
+			return errors.New("a reader got what nobody saved")
+		}
+		if got.Version < last {
+			return errors.New("a reader got a history older than one that it had")
+		}
+		last = got.Version
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+	}
+}
+
+func checkContext(ctx context.Context, s session.Store, _ Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := s.Load(ctx, "a"); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("Load with an ended context gave %v", err)
+	}
+	if _, err := s.Save(ctx, "a", session.History{Messages: say("one")}); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("Save with an ended context gave %v", err)
+	}
+	if err := s.Delete(ctx, "a"); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("Delete with an ended context gave %v", err)
+	}
+	return nil
+}
