@@ -101,6 +101,10 @@ type Call struct {
 	Cost    *pricing.Amount
 	CostErr error
 
+	// Caching is what the service's prompt cache did for the call; nil until it
+	// has ended, where the usage tells of no cache, and where Cost is nil.
+	Caching *pricing.Caching
+
 	// Where the call goes now: the client's own API, or a fallback target's.
 	api     RuntimeAPI
 	sdk     *bedrockruntime.Client // api, where it is the SDK's own client
@@ -189,16 +193,24 @@ func (c *Call) price(err error) {
 			}
 		}
 		c.Cost = &cost
+		if u := c.Usage; u.InputTokens != u.TotalInput() {
+			if caching, err := c.Options.Prices.Caching(c.Model, u, c.priced); err == nil {
+				c.Caching = &caching
+			}
+		}
 	}
 }
 
 // cost is that of the usage, as the attempt that told it is billed.
 func (c *Call) cost() (pricing.Amount, error) {
-	return c.Options.Prices.Cost(c.Model, c.Usage, func(o *pricing.CostOptions) {
-		o.Region = c.region
-		o.Tier = c.ServiceTier
-		o.Resolve = c.resolve
-	})
+	return c.Options.Prices.Cost(c.Model, c.Usage, c.priced)
+}
+
+// priced says how the attempt was served.
+func (c *Call) priced(o *pricing.CostOptions) {
+	o.Region = c.region
+	o.Tier = c.ServiceTier
+	o.Resolve = c.resolve
 }
 
 func (c *Call) start() error {

@@ -78,6 +78,11 @@ type Options struct {
 	// be known by the id of the call.
 	Resume bool
 
+	// CachePoints, "5m" or "1h", puts cache points of that TTL into each
+	// request, as [WithCachePoints] does. It is by the model of the request; a
+	// fallback to a model that caches less may be refused. The default is none.
+	CachePoints string
+
 	// Repair, if set, makes each request be mended before it is sent, as the
 	// function [Repair] does; it is told what was changed, if anything was. By
 	// default a request that Bedrock would refuse is an error.
@@ -196,6 +201,9 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 		if *req = repaired; len(changes) > 0 {
 			o.Repair(changes)
 		}
+	}
+	if o.CachePoints != "" {
+		*req = req.withCachePoints(o.CachePoints, c.capabilities)
 	}
 	if err := req.preflight(op, c.capabilities); err != nil {
 		return nil, fail(err)

@@ -37,6 +37,14 @@
 // what is safe in a history that was cut, merged or made by another model, and
 // says what it did; [Options.Repair] does so for every request.
 //
+// # Prompt caching
+//
+// [Options.CachePoints] puts cache points behind the tools, the system prompt
+// and the conversation so far, within the rules of the model, so that each
+// request reads what the one before has written. [Response.Caching] says what
+// was read and written, what that saved and what the miss cost. Points can also
+// be put by hand, as [CachePoint].
+//
 // # The tool loop
 //
 // [Client.Run], [Client.RunStream] and [Client.Turns] send, run the tools that

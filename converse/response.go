@@ -23,6 +23,10 @@ type Response struct {
 	// known, and CostErr says why.
 	Cost    *pricing.Amount `json:"cost,omitempty"`
 	CostErr error           `json:"-"`
+	// Caching is what the service's prompt cache did: the tokens that were read
+	// and written, what that saved and what the miss cost. It is nil where the
+	// cache did nothing or Cost is nil.
+	Caching *pricing.Caching `json:"caching,omitempty"`
 
 	Model     bedrockkit.ModelID `json:"model"` // what answered
 	CacheHit  bool               `json:"cache_hit,omitempty"`
@@ -110,7 +114,8 @@ func rawResponse(resp *bedrockx.Response) ([]byte, error) {
 // settle takes over what the pipeline knows of the call.
 func (r *Response) settle(call *bedrockx.Call) {
 	r.op = call.Op
-	r.StopReason, r.Usage, r.Cost, r.CostErr = call.StopReason, call.Usage, call.Cost, call.CostErr
+	r.StopReason, r.Usage = call.StopReason, call.Usage
+	r.Cost, r.CostErr, r.Caching = call.Cost, call.CostErr, call.Caching
 	r.Model, r.CacheHit, r.Attempts, r.RequestID = call.Model, call.CacheHit, call.Attempts, call.RequestID
 	r.Latency, r.FirstOutput = call.Latency, call.FirstOutput
 }
@@ -119,7 +124,7 @@ func (r *Response) settle(call *bedrockx.Call) {
 func fromStream(s *stream.Result) (*Response, error) {
 	r := &Response{
 		op: bedrockx.OpConverseStream, Message: Message{Role: RoleAssistant}, StopReason: s.StopReason, Usage: s.Usage,
-		Cost: s.Cost, CostErr: s.CostErr, Model: s.Model, CacheHit: s.CacheHit, Attempts: s.Attempts,
+		Cost: s.Cost, CostErr: s.CostErr, Caching: s.Caching, Model: s.Model, CacheHit: s.CacheHit, Attempts: s.Attempts,
 		RequestID: s.RequestID, Latency: s.Latency, FirstOutput: s.FirstOutput, AdditionalFields: s.AdditionalFields,
 	}
 	var metadata struct {

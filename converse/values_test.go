@@ -2,6 +2,7 @@ package converse_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -154,4 +155,63 @@ func jsonHas(t *testing.T, body []byte, object, member string) bool {
 	require.NoError(t, json.Unmarshal(v[object], &inner))
 	_, ok := inner[member]
 	return ok
+}
+
+// The prefix of a conversation is written once and then read, and the result
+// says what that came to.
+func TestConversationIsCached(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t, func(o *converse.Options) {
+			o.System = "You are the assistant of a manga store. " + strings.Repeat("All of the rules of the store. ", 1000)
+			o.CachePoints = "5m"
+		})
+		srv.Reply(bedrocktest.ToolUse("check_stock", map[string]any{"title": "Berserk"}), bedrocktest.Text("Three."), bedrocktest.Text("You are welcome."))
+		result, err := run(t, streamed, chat, ask("Is Berserk in stock?"))
+		require.NoError(t, err)
+		first, second := result.Rounds[0], result.Rounds[1]
+		require.NotNil(t, first.Caching)
+		assert.Zero(t, first.Caching.ReadTokens)
+		assert.Greater(t, first.Caching.WrittenTokens, int64(4096))
+		assert.Positive(t, first.Caching.MissCost.Sign())
+		assert.Equal(t, first.Caching.WrittenTokens, second.Caching.ReadTokens, "what was written is read")
+		assert.Positive(t, second.Caching.Saved.Sign())
+		assert.NotContains(t, string(mustJSON(t, result.Messages)), "cachePoint", "the conversation stays free of them")
+
+		result, err = run(t, streamed, chat, converse.Request{Messages: append(result.Messages, converse.User("Thanks!"))})
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, result.Last().Caching.ReadTokens, second.Caching.ReadTokens+second.Caching.WrittenTokens)
+
+		srv.Reply(bedrocktest.Text("ok"))
+		resp, err := chat.Send(t.Context(), ask("short"), func(o *converse.Options) { o.CachePoints, o.System = "", "Be brief." })
+		require.NoError(t, err)
+		assert.Nil(t, resp.Caching)
+	})
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return b
+}
+
+func TestCachePointsAreNotPlacedAfterReasoning(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t, func(o *converse.Options) { o.CachePoints, o.System = "5m", strings.Repeat("rules ", 5000) })
+		srv.Reply(bedrocktest.Reasoning("hm").ToolUse("check_stock", map[string]any{"title": "x"}), bedrocktest.Text("ok"))
+		_, err := run(t, streamed, chat, ask("q"))
+		require.NoError(t, err)
+		assert.Equal(t, 3, strings.Count(string(srv.Requests()[1].Body), `{"cachePoint":{"type":"default"}}`), "after the system prompt and two messages of the user: the tools are too short")
+	})
+}
+
+func TestCachePointsOfTheCallerSurvive(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	srv.Reply(bedrocktest.Text("ok"))
+	stored := mustJSON(t, []converse.Message{converse.UserContent(converse.Text("q"), converse.CachePoint{TTL: "1h"})})
+	var history []converse.Message
+	require.NoError(t, json.Unmarshal(stored, &history))
+	_, err := chat.Send(t.Context(), converse.Request{Messages: history})
+	require.NoError(t, err)
+	assert.Contains(t, string(srv.Requests()[0].Body), `{"text":"q"},{"cachePoint":{"type":"default","ttl":"1h"}}`)
 }

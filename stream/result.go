@@ -28,6 +28,9 @@ type Result struct {
 	// ended and where it is not known, and CostErr says why.
 	Cost    *pricing.Amount `json:"cost,omitempty"`
 	CostErr error           `json:"-"`
+	// Caching is what the service's prompt cache did; nil where it did nothing
+	// or Cost is nil.
+	Caching *pricing.Caching `json:"caching,omitempty"`
 
 	Model       bedrockkit.ModelID `json:"model"`
 	CacheHit    bool               `json:"cache_hit,omitempty"`

@@ -464,7 +464,7 @@ func (s *Stream) Result() *Result {
 	r.Usage = s.call.Usage
 	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
 	r.Continued = s.continued
-	r.Cost, r.CostErr = s.call.Cost, s.call.CostErr
+	r.Cost, r.CostErr, r.Caching = s.call.Cost, s.call.CostErr, s.call.Caching
 	r.Model, r.CacheHit, r.Attempts, r.RequestID = s.call.Model, s.call.CacheHit, s.call.Attempts, s.call.RequestID
 	r.FirstOutput, r.Latency = s.call.FirstOutput, s.call.Latency
 	return r
