@@ -97,16 +97,15 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		if err != nil {
 			return err
 		}
-		// What cannot be read was billed as well.
-		call.Usage = usageFromHeader(bedrockkit.Usage{Unknown: true}, resp.Header)
 		out, usage, stop, err := in.DecodeInvoke(raw)
+		if err != nil || usage.Unknown {
+			usage = usageFromHeader(resp.Header)
+		}
+		call.Usage = usage // what cannot be read was billed as well
 		if err != nil {
 			return &Error{Kind: KindCorrupt, Err: err}
 		}
 		result.Output = out
-		if !usage.Unknown {
-			call.Usage = usage
-		}
 		call.StopReason = stop
 		if guardrailIntervened(raw) {
 			call.StopReason = bedrockkit.StopGuardrailIntervened
@@ -168,28 +167,32 @@ func readBody(resp *Response) (json.RawMessage, error) {
 
 // readAll is io.ReadAll with room for what the response says that it has.
 func readAll(resp *Response) ([]byte, error) {
-	const most = 64 << 10 // of what is only said
-	n, _ := strconv.Atoi(resp.Header.Get("Content-Length"))
+	const least, most = 2 << 10, 64 << 10 // of what is only said
+	room := least
+	if said := resp.Header.Get("Content-Length"); said != "" {
+		n, _ := strconv.Atoi(said)
+		room = max(0, min(n, most)) + bytes.MinRead
+	}
 	var buf bytes.Buffer
-	buf.Grow(max(0, min(n, most)) + bytes.MinRead)
+	buf.Grow(room)
 	_, err := buf.ReadFrom(resp.Body)
 	return buf.Bytes(), err
 }
 
-// usageFromHeader is the usage that the headers tell, u where they tell none.
-// They say nothing of TTLs: a body that tells the usage wins over them.
-func usageFromHeader(u bedrockkit.Usage, h http.Header) bedrockkit.Usage {
-	in, ok := tokenCount(h, "Input-Token-Count")
-	out, ok2 := tokenCount(h, "Output-Token-Count")
+// usageFromHeader is the usage that the headers tell, unknown where they tell
+// none. They say nothing of TTLs: a body that tells the usage wins over them.
+func usageFromHeader(h http.Header) bedrockkit.Usage {
+	in, ok := tokenCount(h, "X-Amzn-Bedrock-Input-Token-Count")
+	out, ok2 := tokenCount(h, "X-Amzn-Bedrock-Output-Token-Count")
 	if !ok && !ok2 {
-		return u
+		return bedrockkit.Usage{Unknown: true}
 	}
-	read, _ := tokenCount(h, "Cache-Read-Input-Token-Count")
-	write, _ := tokenCount(h, "Cache-Write-Input-Token-Count")
+	read, _ := tokenCount(h, "X-Amzn-Bedrock-Cache-Read-Input-Token-Count")
+	write, _ := tokenCount(h, "X-Amzn-Bedrock-Cache-Write-Input-Token-Count")
 	return bedrockkit.Usage{InputTokens: in, OutputTokens: out, CacheReadTokens: read, CacheWrite5mTokens: write}
 }
 
 func tokenCount(h http.Header, name string) (int64, bool) {
-	n, err := strconv.ParseInt(h.Get("X-Amzn-Bedrock-"+name), 10, 64)
+	n, err := strconv.ParseInt(h.Get(name), 10, 64)
 	return n, err == nil && n >= 0
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 // A decoder turns a frame's payload into events, which it gives to the
@@ -76,21 +77,21 @@ func (d *chunkDecoder) decode(s *Stream, eventType, payload []byte) error {
 
 // scanChunk finds the string "bytes", still escaped.
 func scanChunk(payload []byte) (raw []byte, err error) {
-	s := scanner{b: payload}
-	if s.skip(`{"bytes":`) {
-		if raw, ok := s.str(); ok && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
+	s := jsonscan.New(payload)
+	if s.Skip(`{"bytes":`) {
+		if raw, ok := s.Str(); ok && (s.Skip(`}`) || s.Skip(`,"p":`) && padding(&s)) && s.End() {
 			return raw, nil
 		}
 	}
-	s = scanner{b: payload}
-	ok := s.object(func(key []byte) bool {
-		value, ok := s.str()
+	s = jsonscan.New(payload)
+	ok := s.Object(func(key []byte) bool {
+		value, ok := s.Str()
 		if string(key) == "bytes" {
 			raw = value
 		}
 		return ok
 	})
-	if ok && raw != nil && s.end() {
+	if ok && raw != nil && s.End() {
 		return raw, nil
 	}
 	var v struct{ Bytes *json.RawMessage }
@@ -101,6 +102,12 @@ func scanChunk(payload []byte) (raw []byte, err error) {
 		return nil, fmt.Errorf("%w: a chunk without bytes", errFrame)
 	}
 	return (*v.Bytes)[1 : len(*v.Bytes)-1], nil
+}
+
+// padding takes a string and the end of its object.
+func padding(s *jsonscan.Scanner) bool {
+	_, ok := s.Str()
+	return ok && s.Take('}')
 }
 
 // invocation is what Bedrock itself adds to the last event of any family.
@@ -187,7 +194,7 @@ func exception(name string, payload []byte) error {
 // character that JSON must escape, but some encoders escape the slash.
 func appendBase64(dst, raw []byte) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') >= 0 {
-		plain, ok := appendString(nil, raw)
+		plain, ok := jsonscan.AppendString(nil, raw)
 		if !ok {
 			return dst, fmt.Errorf("%w: its bytes are no JSON string", errFrame)
 		}

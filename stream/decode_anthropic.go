@@ -7,6 +7,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 // Anthropic decodes the stream of Anthropic's Messages API.
@@ -23,44 +24,44 @@ func (*anthropicFamily) scan(event []byte) (delta, bool) { return scanAnthropicD
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}.
 // What nearly every event looks like is tried first.
 func scanAnthropicDelta(event []byte) (d delta, ok bool) {
-	s := scanner{b: event}
-	if s.skip(`{"type":"content_block_delta","index":`) {
-		if d.index, ok = s.number(); ok && s.skip(`,"delta":{"type":"text_delta","text":`) {
-			if d.raw, ok = s.str(); ok && s.skip(`}}`) && s.end() {
+	s := jsonscan.New(event)
+	if s.Skip(`{"type":"content_block_delta","index":`) {
+		if d.index, ok = s.Number(); ok && s.Skip(`,"delta":{"type":"text_delta","text":`) {
+			if d.raw, ok = s.Str(); ok && s.Skip(`}}`) && s.End() {
 				d.typ = Text
 				return d, true
 			}
 		}
 	}
-	d, s = delta{}, scanner{b: event}
+	d, s = delta{}, jsonscan.New(event)
 	var typ, inner, name []byte
-	ok = s.object(func(key []byte) (ok bool) {
+	ok = s.Object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "type":
-			typ, ok = s.str()
+			typ, ok = s.Str()
 			ok = ok && string(typ) == "content_block_delta"
 		case "index":
-			d.index, ok = s.number()
+			d.index, ok = s.Number()
 		case "delta":
 			if name != nil {
 				return false
 			}
-			ok = s.object(func(key []byte) (ok bool) {
+			ok = s.Object(func(key []byte) (ok bool) {
 				if string(key) == "type" {
-					inner, ok = s.str()
+					inner, ok = s.Str()
 					return ok
 				}
 				if name != nil {
 					return false
 				}
 				name = key
-				d.raw, ok = s.str()
+				d.raw, ok = s.Str()
 				return ok
 			})
 		}
 		return ok
 	})
-	if !ok || typ == nil || !s.end() {
+	if !ok || typ == nil || !s.End() {
 		return d, false
 	}
 	switch {

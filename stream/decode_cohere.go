@@ -5,6 +5,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx/cohere"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 // Cohere decodes the stream of Cohere's Command R models.
@@ -15,21 +16,21 @@ type cohereFamily struct{ completion }
 // scan reads {"event_type":"text-generation","is_finished":false,"text":"…"}.
 func (f *cohereFamily) scan(event []byte) (delta, bool) {
 	var raw, typ []byte
-	s := scanner{b: event}
-	ok := s.object(func(key []byte) (ok bool) {
+	s := jsonscan.New(event)
+	ok := s.Object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "event_type":
-			typ, ok = s.str()
+			typ, ok = s.Str()
 		case "is_finished":
-			ok = s.word("false")
+			ok = s.Word("false")
 		case "text":
 			if ok = raw == nil; ok {
-				raw, ok = s.str()
+				raw, ok = s.Str()
 			}
 		}
 		return ok
 	})
-	return f.scanned(raw, ok && string(typ) == "text-generation" && s.end())
+	return f.scanned(raw, ok && string(typ) == "text-generation" && s.End())
 }
 
 func (f *cohereFamily) event(s *Stream, event []byte) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 // converseDecoder reads the events of ConverseStream (API reference,
@@ -78,40 +79,40 @@ func (converseDecoder) decode(s *Stream, eventType, payload []byte) error {
 // {"contentBlockIndex":0,"delta":{"text":"…"},"p":"…"}. The service writes them
 // in this order and without spaces, which is tried first.
 func scanConverseDelta(payload []byte) (d delta, ok bool) {
-	s := scanner{b: payload}
-	if s.skip(`{"contentBlockIndex":`) {
-		if d.index, ok = s.number(); ok && s.skip(`,"delta":{"text":`) {
-			if d.raw, ok = s.str(); ok && s.skip(`}`) && (s.skip(`}`) || s.skip(`,"p":`) && s.padding()) && s.end() {
+	s := jsonscan.New(payload)
+	if s.Skip(`{"contentBlockIndex":`) {
+		if d.index, ok = s.Number(); ok && s.Skip(`,"delta":{"text":`) {
+			if d.raw, ok = s.Str(); ok && s.Skip(`}`) && (s.Skip(`}`) || s.Skip(`,"p":`) && padding(&s)) && s.End() {
 				d.typ = Text
 				return d, true
 			}
 		}
 	}
-	d, s = delta{}, scanner{b: payload}
-	ok = s.object(func(key []byte) (ok bool) {
+	d, s = delta{}, jsonscan.New(payload)
+	ok = s.Object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "contentBlockIndex":
-			d.index, ok = s.number()
+			d.index, ok = s.Number()
 		case "p":
-			_, ok = s.str()
+			_, ok = s.Str()
 		case "delta":
 			if d.typ != 0 {
 				return false
 			}
-			ok = s.object(func(key []byte) (ok bool) {
+			ok = s.Object(func(key []byte) (ok bool) {
 				switch {
 				case d.typ != 0:
 					return false
 				case string(key) == "text":
 					d.typ = Text
-					d.raw, ok = s.str()
+					d.raw, ok = s.Str()
 				case string(key) == "toolUse":
-					ok = s.object(func(key []byte) (ok bool) {
+					ok = s.Object(func(key []byte) (ok bool) {
 						if string(key) != "input" || d.typ != 0 {
 							return false
 						}
 						d.typ = ToolInput
-						d.raw, ok = s.str()
+						d.raw, ok = s.Str()
 						return ok
 					})
 				}
@@ -120,7 +121,7 @@ func scanConverseDelta(payload []byte) (d delta, ok bool) {
 		}
 		return ok
 	})
-	return d, ok && d.typ != 0 && s.end()
+	return d, ok && d.typ != 0 && s.End()
 }
 
 // decodeConverseDelta reads any delta.

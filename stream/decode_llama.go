@@ -1,6 +1,9 @@
 package stream
 
-import "github.com/mangaassist/bedrockkit/bedrockx/llama"
+import (
+	"github.com/mangaassist/bedrockkit/bedrockx/llama"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
+)
 
 // Llama decodes the stream of Meta's Llama models.
 var Llama = decoderOf(func() family { return &llamaFamily{} })
@@ -13,23 +16,23 @@ type llamaFamily struct {
 // scan reads {"generation":"…","prompt_token_count":null,"generation_token_count":2,"stop_reason":null}.
 func (f *llamaFamily) scan(event []byte) (delta, bool) {
 	var raw []byte
-	s := scanner{b: event}
-	ok := s.object(func(key []byte) (ok bool) {
+	s := jsonscan.New(event)
+	ok := s.Object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "generation":
 			ok = raw == nil
 			if ok {
-				raw, ok = s.str()
+				raw, ok = s.Str()
 			}
 			return ok
 		case "generation_token_count":
-			return s.digits()
+			return s.Digits()
 		case "prompt_token_count", "stop_reason", "logprobs":
-			return s.word("null")
+			return s.Word("null")
 		}
 		return false
 	})
-	return f.scanned(raw, ok && s.end())
+	return f.scanned(raw, ok && s.End())
 }
 
 func (f *llamaFamily) event(s *Stream, event []byte) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx/mistral"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 // Mistral decodes the streams of Mistral AI's models: of text completion and
@@ -22,53 +23,53 @@ type mistralFamily struct {
 // {"id":"…","choices":[{"index":0,"message":{"role":"assistant","content":"…"},"stop_reason":null}]}.
 func (f *mistralFamily) scan(event []byte) (delta, bool) {
 	var raw []byte
-	s := scanner{b: event}
+	s := jsonscan.New(event)
 	text := func() (ok bool) {
 		if raw != nil {
 			return false
 		}
-		raw, ok = s.str()
+		raw, ok = s.Str()
 		return ok
 	}
-	ok := s.object(func(key []byte) bool {
+	ok := s.Object(func(key []byte) bool {
 		switch string(key) {
 		case "outputs":
-			return s.only(func(key []byte) bool {
-				return string(key) == "text" && text() || string(key) == "stop_reason" && s.word("null")
+			return s.Only(func(key []byte) bool {
+				return string(key) == "text" && text() || string(key) == "stop_reason" && s.Word("null")
 			})
 		case "choices":
-			return s.only(func(key []byte) bool {
+			return s.Only(func(key []byte) bool {
 				switch string(key) {
 				case "index":
-					n, ok := s.number()
+					n, ok := s.Number()
 					return ok && n == 0
 				case "message", "delta":
-					return s.object(func(key []byte) bool {
+					return s.Object(func(key []byte) bool {
 						switch string(key) {
 						case "role":
-							return s.name()
+							return s.Name()
 						case "content":
 							return text()
 						case "tool_calls":
-							return s.word("null")
+							return s.Word("null")
 						}
 						return false
 					})
 				case "stop_reason", "finish_reason", "logprobs":
-					return s.word("null")
+					return s.Word("null")
 				}
 				return false
 			})
 		case "id", "object", "model":
-			return s.name()
+			return s.Name()
 		case "created":
-			return s.digits()
+			return s.Digits()
 		case "usage":
-			return s.word("null")
+			return s.Word("null")
 		}
 		return false
 	})
-	return f.scanned(raw, ok && s.end())
+	return f.scanned(raw, ok && s.End())
 }
 
 // mistralMessage is a piece of a chat's answer.

@@ -1,6 +1,9 @@
 package stream
 
-import "github.com/mangaassist/bedrockkit/bedrockx/titan"
+import (
+	"github.com/mangaassist/bedrockkit/bedrockx/titan"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
+)
 
 // Titan decodes the stream of Amazon's Titan Text models.
 var Titan = decoderOf(func() family { return &titanFamily{} })
@@ -13,23 +16,23 @@ type titanFamily struct {
 // scan reads {"outputText":"…","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":null}.
 func (f *titanFamily) scan(event []byte) (delta, bool) {
 	var raw []byte
-	s := scanner{b: event}
-	ok := s.object(func(key []byte) (ok bool) {
+	s := jsonscan.New(event)
+	ok := s.Object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "outputText":
 			ok = raw == nil
 			if ok {
-				raw, ok = s.str()
+				raw, ok = s.Str()
 			}
 			return ok
 		case "index":
-			return s.digits()
+			return s.Digits()
 		case "totalOutputTextTokenCount", "completionReason", "inputTextTokenCount":
-			return s.word("null")
+			return s.Word("null")
 		}
 		return false
 	})
-	return f.scanned(raw, ok && s.end())
+	return f.scanned(raw, ok && s.End())
 }
 
 func (f *titanFamily) event(s *Stream, event []byte) error {

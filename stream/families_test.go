@@ -97,12 +97,6 @@ func TestFamiliesCutAtEveryByte(t *testing.T) {
 	})
 }
 
-func TestFamiliesAbortedAtEveryByte(t *testing.T) {
-	eachFamily(t, func(t *testing.T, srv *bedrocktest.Server, open open) {
-		cuts(t, srv, bedrockx.New(srv.Client()), open, (*bedrocktest.Reply).AbortAfter)
-	})
-}
-
 // A typed request is checked before it is sent, and budgets know its bound.
 func TestInvoke(t *testing.T) {
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })

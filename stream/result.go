@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
@@ -183,9 +184,9 @@ func (a *accumulator) appendRaw(d delta) (string, bool) {
 		return "", false
 	}
 	text := d.raw
-	if !plain(text) {
+	if !jsonscan.Plain(text) {
 		var ok bool
-		text, ok = appendString(b.scratch[:0], d.raw)
+		text, ok = jsonscan.AppendString(b.scratch[:0], d.raw)
 		b.scratch = text
 		if !ok {
 			return "", false

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
 func TestScanConverseDelta(t *testing.T) {
@@ -38,21 +39,6 @@ func TestScanConverseDelta(t *testing.T) {
 	}
 }
 
-func TestAppendString(t *testing.T) {
-	for raw, want := range map[string]string{
-		`plain`: "plain", `日本語`: "日本語", `a\nb\t\"\\\/\b\f\r`: "a\nb\t\"\\/\b\f\r",
-		`\u0041\u3042`: "Aあ", `\ud83d\ude00`: "😀", `\u00e9`: "é", ``: "",
-	} {
-		got, ok := appendString(nil, []byte(raw))
-		assert.True(t, ok, raw)
-		assert.Equal(t, want, string(got), raw)
-	}
-	for _, raw := range []string{"\x01", `\x`, `\u12`, `\uzzzz`, `\ud83d`, `\ud83dx`, `\ud83d\u0041`, `\udc00`, "\xff", `a\`, "\xe3\x81"} {
-		_, ok := appendString(nil, []byte(raw))
-		assert.False(t, ok, "%q", raw)
-	}
-}
-
 // What the scanner takes, encoding/json reads the same way.
 func FuzzScanConverseDelta(f *testing.F) {
 	f.Add([]byte(`{"contentBlockIndex":0,"delta":{"text":"Hello \u3042\n"},"p":"abc"}`))
@@ -63,7 +49,7 @@ func FuzzScanConverseDelta(f *testing.F) {
 		if !ok {
 			return
 		}
-		text, ok := appendString(nil, d.raw)
+		text, ok := jsonscan.AppendString(nil, d.raw)
 		if !ok {
 			return
 		}
@@ -99,7 +85,7 @@ func FuzzScanAnthropicDelta(f *testing.F) {
 		if !ok {
 			return
 		}
-		text, ok := appendString(nil, d.raw)
+		text, ok := jsonscan.AppendString(nil, d.raw)
 		if !ok {
 			return
 		}

@@ -110,16 +110,19 @@ func (r Response) Message() Message { return Message{Role: "assistant", Content:
 // Usage is the usage of a body. InputTokens exclude what was read from and
 // written to the prompt cache.
 type Usage struct {
-	InputTokens              int64 `json:"input_tokens"`
-	OutputTokens             int64 `json:"output_tokens"`
-	CacheReadInputTokens     int64 `json:"cache_read_input_tokens,omitempty"`
-	CacheCreationInputTokens int64 `json:"cache_creation_input_tokens,omitempty"` // of all TTLs
-	CacheCreation            *struct {
-		Ephemeral5m int64 `json:"ephemeral_5m_input_tokens"`
-		Ephemeral1h int64 `json:"ephemeral_1h_input_tokens"`
-	} `json:"cache_creation,omitempty"` // by TTL
-	ServerToolUse json.RawMessage `json:"server_tool_use,omitempty"` // of tools that the service runs
-	ServiceTier   string          `json:"service_tier,omitempty"`
+	InputTokens              int64           `json:"input_tokens"`
+	OutputTokens             int64           `json:"output_tokens"`
+	CacheReadInputTokens     int64           `json:"cache_read_input_tokens,omitempty"`
+	CacheCreationInputTokens int64           `json:"cache_creation_input_tokens,omitempty"` // of all TTLs
+	CacheCreation            *CacheCreation  `json:"cache_creation,omitempty"`              // by TTL
+	ServerToolUse            json.RawMessage `json:"server_tool_use,omitempty"`             // of tools that the service runs
+	ServiceTier              string          `json:"service_tier,omitempty"`
+}
+
+// CacheCreation are the tokens written to the prompt cache, by their TTL.
+type CacheCreation struct {
+	Ephemeral5m int64 `json:"ephemeral_5m_input_tokens"`
+	Ephemeral1h int64 `json:"ephemeral_1h_input_tokens"`
 }
 
 // Buckets is the usage in the disjoint buckets of this module. Cache writes

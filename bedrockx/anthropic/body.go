@@ -7,8 +7,7 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
 )
 
-// The bodies in JSON. Like the blocks they are written in one pass, and what
-// nearly every response is, is read in one.
+// The bodies in JSON. Like the blocks they are written in one pass.
 
 type plainRequest Request
 
@@ -68,7 +67,7 @@ func (r Response) MarshalJSON() ([]byte, error) { return family.Marshal(plainRes
 
 // UnmarshalJSON reads a body.
 func (r *Response) UnmarshalJSON(data []byte) error {
-	if r.unmarshalKnown(data) {
+	if r.scan(data) || r.unmarshalKnown(data) {
 		return nil
 	}
 	extra, err := family.Unmarshal(data, (*plainResponse)(r))

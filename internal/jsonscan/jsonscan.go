@@ -1,4 +1,7 @@
-package stream
+// Package jsonscan reads JSON of a known shape in one pass and without
+// allocating: the events of streams that come for every token, and plain
+// answers. What it does not know it refuses, and encoding/json reads it.
+package jsonscan
 
 import (
 	"bytes"
@@ -7,18 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// A scanner reads the JSON of the events that come for every token, without
-// allocating. It knows objects, strings and small numbers; at anything else it
-// fails, and the caller reads the whole payload with encoding/json, which is
-// what says whether it is valid. So the scanner may refuse what is right, but
-// never takes what is wrong, save for padding: what nobody reads is not
-// unescaped.
-type scanner struct {
+// A Scanner stands at a place in JSON. Its methods take what comes next and
+// report whether it is what they are for; after one that has failed the scanner
+// is of no more use. It may refuse what is right, but never takes what is wrong,
+// save for a string whose text is not asked for: that is not unescaped.
+type Scanner struct {
 	b  []byte
 	at int
 }
 
-func (s *scanner) space() {
+// New returns a scanner at the beginning of data.
+func New(data []byte) Scanner { return Scanner{b: data} }
+
+func (s *Scanner) space() {
 	for s.at < len(s.b) {
 		switch s.b[s.at] {
 		case ' ', '\t', '\n', '\r':
@@ -29,7 +33,8 @@ func (s *scanner) space() {
 	}
 }
 
-func (s *scanner) take(c byte) bool {
+// Take takes a byte that is no part of a value: a brace, a comma.
+func (s *Scanner) Take(c byte) bool {
 	s.space()
 	if s.at < len(s.b) && s.b[s.at] == c {
 		s.at++
@@ -38,8 +43,8 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
-// skip takes exactly these bytes, if they come next.
-func (s *scanner) skip(text string) bool {
+// Skip takes exactly these bytes, if they come next.
+func (s *Scanner) Skip(text string) bool {
 	if len(s.b)-s.at < len(text) || string(s.b[s.at:s.at+len(text)]) != text {
 		return false
 	}
@@ -47,15 +52,9 @@ func (s *scanner) skip(text string) bool {
 	return true
 }
 
-// padding takes a string and the end of its object.
-func (s *scanner) padding() bool {
-	_, ok := s.str()
-	return ok && s.take('}')
-}
-
-// str returns a string's bytes between the quotes, still escaped.
-func (s *scanner) str() (raw []byte, ok bool) {
-	if !s.take('"') {
+// Str returns a string's bytes between the quotes, still escaped.
+func (s *Scanner) Str() (raw []byte, ok bool) {
+	if !s.Take('"') {
 		return nil, false
 	}
 	start := s.at
@@ -76,8 +75,8 @@ func (s *scanner) str() (raw []byte, ok bool) {
 	}
 }
 
-// number returns a number of at most nine digits.
-func (s *scanner) number() (n int, ok bool) {
+// Number returns a number of at most nine digits.
+func (s *Scanner) Number() (n int, ok bool) {
 	s.space()
 	start := s.at
 	for s.at < len(s.b) && s.at-start < 9 && '0' <= s.b[s.at] && s.b[s.at] <= '9' {
@@ -90,14 +89,14 @@ func (s *scanner) number() (n int, ok bool) {
 	return n, true
 }
 
-// word takes a literal: null, true or false.
-func (s *scanner) word(w string) bool {
+// Word takes a literal: null, true or false.
+func (s *Scanner) Word(w string) bool {
 	s.space()
-	return s.skip(w)
+	return s.Skip(w)
 }
 
-// digits takes a number of any size that is not negative.
-func (s *scanner) digits() bool {
+// Digits takes a number of any size that is not negative.
+func (s *Scanner) Digits() bool {
 	s.space()
 	start := s.at
 	for s.at < len(s.b) && '0' <= s.b[s.at] && s.b[s.at] <= '9' {
@@ -106,48 +105,68 @@ func (s *scanner) digits() bool {
 	return s.at == start+1 || s.at > start && s.b[start] != '0'
 }
 
-// name takes a string that nobody reads, of ASCII without escapes.
-func (s *scanner) name() bool {
-	raw, ok := s.str()
-	return ok && plain(raw)
+// Name takes a string that nobody reads, of ASCII without escapes.
+func (s *Scanner) Name() bool {
+	raw, ok := s.Str()
+	return ok && Plain(raw)
 }
 
-// only calls field with each key of the one object of a list.
-func (s *scanner) only(field func(key []byte) bool) bool {
-	return s.take('[') && s.object(field) && s.take(']')
-}
-
-// object calls field with each key of an object, the scanner standing at its
-// value, until field refuses one.
-func (s *scanner) object(field func(key []byte) bool) bool {
-	if !s.take('{') {
+// List calls item for each value of a list, the scanner standing at it, until
+// item refuses one.
+func (s *Scanner) List(item func() bool) bool {
+	if !s.Take('[') {
 		return false
 	}
-	if s.take('}') {
+	if s.Take(']') {
+		return true
+	}
+	for item() {
+		if s.Take(']') {
+			return true
+		}
+		if !s.Take(',') {
+			return false
+		}
+	}
+	return false
+}
+
+// Only calls field with each key of the one object of a list.
+func (s *Scanner) Only(field func(key []byte) bool) bool {
+	return s.Take('[') && s.Object(field) && s.Take(']')
+}
+
+// Object calls field with each key of an object, the scanner standing at its
+// value, until field refuses one.
+func (s *Scanner) Object(field func(key []byte) bool) bool {
+	if !s.Take('{') {
+		return false
+	}
+	if s.Take('}') {
 		return true
 	}
 	for {
-		key, ok := s.str()
-		if !ok || !s.take(':') || !field(key) {
+		key, ok := s.Str()
+		if !ok || !s.Take(':') || !field(key) {
 			return false
 		}
-		if s.take('}') {
+		if s.Take('}') {
 			return true
 		}
-		if !s.take(',') {
+		if !s.Take(',') {
 			return false
 		}
 	}
 }
 
-// end reports whether nothing is left.
-func (s *scanner) end() bool {
+// End reports whether nothing is left.
+func (s *Scanner) End() bool {
 	s.space()
 	return s.at == len(s.b)
 }
 
-// plain reports whether a raw string is its own text: ASCII without escapes.
-func plain(raw []byte) bool {
+// Plain reports whether a raw string is its own text: ASCII without escapes.
+func Plain(raw []byte) bool {
 	for _, c := range raw {
 		if c-0x20 >= utf8.RuneSelf-0x20 || c == '\\' {
 			return false
@@ -156,10 +175,10 @@ func plain(raw []byte) bool {
 	return true
 }
 
-// appendString appends the text of a raw string to dst. It fails at what
+// AppendString appends the text of a raw string to dst. It fails at what
 // encoding/json refuses or replaces: control characters, bytes that are no
 // UTF-8, escapes that are none and lone surrogates.
-func appendString(dst, raw []byte) ([]byte, bool) {
+func AppendString(dst, raw []byte) ([]byte, bool) {
 	ascii := true
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
