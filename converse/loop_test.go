@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,26 +22,26 @@ import (
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
-// The table of doc.go and docs/tools.md: what a loop does after each stop
-// reason.
+// The table of docs/tools.md: what a loop does after each stop reason.
 func TestStopReasonTable(t *testing.T) {
 	const (
 		ends  = "ends"
 		calls = "runs the tools"
 		fails = "fails"
 	)
-	table := map[bedrockkit.StopReason]string{
-		bedrockkit.StopToolUse:               calls,
-		bedrockkit.StopEndTurn:               ends,
-		bedrockkit.StopSequence:              ends,
-		bedrockkit.StopMaxTokens:             ends,
-		bedrockkit.StopContextWindowExceeded: ends,
-		bedrockkit.StopGuardrailIntervened:   ends,
-		bedrockkit.StopContentFiltered:       ends,
-		bedrockkit.StopMalformedModelOutput:  fails,
-		bedrockkit.StopMalformedToolUse:      fails,
-		"a_reason_of_tomorrow":               ends,
+	guide, err := os.ReadFile("../docs/tools.md")
+	require.NoError(t, err)
+	table := map[bedrockkit.StopReason]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (ends|runs the tools|fails) \\|").FindAllStringSubmatch(string(guide), -1) {
+		table[bedrockkit.StopReason(row[1])] = row[2]
 	}
+	for _, known := range []bedrockkit.StopReason{bedrockkit.StopEndTurn, bedrockkit.StopToolUse, bedrockkit.StopMaxTokens, bedrockkit.StopSequence,
+		bedrockkit.StopGuardrailIntervened, bedrockkit.StopContentFiltered, bedrockkit.StopMalformedModelOutput, bedrockkit.StopMalformedToolUse,
+		bedrockkit.StopContextWindowExceeded} {
+		require.Contains(t, table, known)
+	}
+	require.Len(t, table, 9)
+	table["a_reason_of_tomorrow"] = ends
 	for reason, want := range table {
 		t.Run(string(reason), func(t *testing.T) {
 			bothWays(t, func(t *testing.T, streamed bool) {
