@@ -111,6 +111,7 @@ type Call struct {
 	region  string
 	account string
 
+	hold        *hold // what is set aside of budgets
 	input, most int64 // tokens of the input and of the longest answer, once a limiter has asked
 
 	resolve func(bedrockkit.ModelID) (bedrockkit.ModelID, error) // Options.Resolve, in the context of Do; may be nil
@@ -140,13 +141,15 @@ func (c *Call) Region() string { return c.region }
 
 // Resolved is the id that says which model the call goes to: Model itself,
 // unless that is an ARN that does not tell and Options.Resolve does.
-func (c *Call) Resolved() bedrockkit.ModelID {
-	if c.resolve != nil && c.Model.Base() == "" {
-		if known, err := c.resolve(c.Model); err == nil {
+func (c *Call) Resolved() bedrockkit.ModelID { return c.resolved(c.Model) }
+
+func (c *Call) resolved(id bedrockkit.ModelID) bedrockkit.ModelID {
+	if c.resolve != nil && id.Base() == "" {
+		if known, err := c.resolve(id); err == nil {
 			return known
 		}
 	}
-	return c.Model
+	return id
 }
 
 // OnEnd registers a function that runs once when the call has ended, with the

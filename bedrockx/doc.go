@@ -59,9 +59,11 @@
 //
 // # Budgets
 //
-// [Options.MaxCost] and a shared [Budget] refuse a call that may cost more than
-// is left before it is sent, by the most that it can cost, and settle on what
-// it did.
+// [Options.MaxCost], [Options.MaxTotalTokens] and a shared [Budget] of dollars or
+// tokens refuse a call that may take more than is left before it is sent, by
+// the most that it can take, and settle on what it did. A budget in the options
+// of a client bounds all its calls, one in the options of a call those of a
+// conversation or a tenant.
 //
 // # Mocks
 //

@@ -44,6 +44,8 @@ type Failure struct {
 	// usage before it was refused. The cost of the call holds it too.
 	Usage bedrockkit.Usage `json:"usage,omitzero"`
 	Cost  *pricing.Amount  `json:"cost,omitempty"`
+
+	sent bool // and not held back here
 }
 
 // ErrCircuitOpen is the error of a target that is left alone for a while
@@ -85,7 +87,7 @@ func (c *Client) fallback(next Handler) Handler {
 			if !ok {
 				e = classify(ctx, err)
 			}
-			if last || !call.Options.FallbackOn(e) || ctx.Err() != nil {
+			if last || !call.Options.FallbackOn(e) || ctx.Err() != nil || !call.again(e) {
 				return e
 			}
 		}

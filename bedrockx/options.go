@@ -102,11 +102,14 @@ type Options struct {
 	// empty name.
 	Account string
 
-	// MaxCost bounds what one call may cost in US dollars, and Budgets bound
-	// what the calls that share them may. A call that may cost more is refused
-	// before it is sent; the error is [ErrBudget]. The default is no bound.
-	MaxCost *pricing.Amount
-	Budgets []*Budget
+	// MaxCost bounds what one call may cost in US dollars, MaxTotalTokens what
+	// it may take in tokens of input and output, and Budgets what the calls may
+	// that share them. A call that may take more is refused before it is sent;
+	// the error is [ErrBudget]. What retries and fallback may take counts, too.
+	// The default is no bound.
+	MaxCost        *pricing.Amount
+	MaxTotalTokens int64
+	Budgets        []*Budget
 
 	// OnAttempt are called after each attempt, in the goroutine of the call
 	// and before the next attempt; so they see the requests that retries and

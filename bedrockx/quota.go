@@ -29,7 +29,8 @@ import (
 type Quota struct {
 	// Model has the quota. A model and its cross-region profiles have quotas of
 	// their own: "us.amazon.nova-lite-v1:0" is not "amazon.nova-lite-v1:0". The
-	// ARN of either stands for its id.
+	// ARN of either stands for its id. An application inference profile takes
+	// of the quota of its model, if Options.Resolve tells it.
 	Model bedrockkit.ModelID `json:"model"`
 
 	// Region and Account are those that are called; empty stands for each.
@@ -184,6 +185,14 @@ func burndown(model bedrockkit.ModelID) float64 {
 // lane returns that of a call's quota, or nil where it has none.
 func (l *Limiter) lane(call *Call) *lane {
 	key := quotaKey{call.account, call.region, quotaModel(call.Model)}
+	if found := l.laneOf(key); found != nil || call.Model.Base() != "" {
+		return found
+	}
+	key.model = quotaModel(call.Resolved())
+	return l.laneOf(key)
+}
+
+func (l *Limiter) laneOf(key quotaKey) *lane {
 	if found, ok := l.lanes.Load(key); ok {
 		return found.(*lane)
 	}
@@ -297,15 +306,14 @@ func (l *Limiter) size(call *Call, q *Quota) (input, most int64) {
 		}
 		call.input = max(1, call.input)
 	}
-	switch c, known := call.Options.Capabilities(call.Model); {
-	case call.most > 0:
-		most = call.most
-	case q.MaxTokens > 0:
+	if most = call.most; most == 0 {
 		most = q.MaxTokens
-	case known && c.MaxOutput > 0:
-		most = int64(c.MaxOutput)
-	default:
-		most = 64_000
+	}
+	if most <= 0 {
+		var known bool
+		if most, known = call.mostOutput(call.Model); !known {
+			most = 64_000
+		}
 	}
 	return call.input, most
 }

@@ -46,6 +46,14 @@ func used(in, out int64) *bedrocktest.Reply {
 	return bedrocktest.Text("ok").Usage(bedrockkit.Usage{InputTokens: in, OutputTokens: out})
 }
 
+// converseCall is a call whose answer nobody reads.
+func converseCall(model bedrockkit.ModelID, body string) *bedrockx.Call {
+	return &bedrockx.Call{
+		Op: bedrockx.OpConverse, Model: model, Body: []byte(body),
+		Decode: func(_ context.Context, resp *bedrockx.Response) error { return resp.Body.Close() },
+	}
+}
+
 // A service that throttles by the same quota never has to.
 func TestLimiterKeepsTheServiceFromThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -164,10 +172,7 @@ func TestMaxTokensThatAreReserved(t *testing.T) {
 				assert.Equal(t, 1+tt.want, store.taken.Load())
 				return bedrocktest.Text("x")
 			})
-			require.NoError(t, bedrockx.New(srv.Client(), option).Do(t.Context(), &bedrockx.Call{
-				Op: bedrockx.OpConverse, Model: tt.model, Body: []byte(tt.body),
-				Decode: func(_ context.Context, resp *bedrockx.Response) error { return resp.Body.Close() },
-			}))
+			require.NoError(t, bedrockx.New(srv.Client(), option).Do(t.Context(), converseCall(tt.model, tt.body)))
 		})
 	}
 }
@@ -188,10 +193,7 @@ func TestWhoseQuota(t *testing.T) {
 		o.Fallback = []bedrockx.Target{{API: west.Client()}, {Account: "other"}}
 	})
 	ask := func(model bedrockkit.ModelID) {
-		require.NoError(t, client.Do(t.Context(), &bedrockx.Call{
-			Op: bedrockx.OpConverse, Model: model, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`), MaxTokens: 100,
-			Decode: func(_ context.Context, resp *bedrockx.Response) error { return resp.Body.Close() },
-		}))
+		require.NoError(t, client.Do(t.Context(), converseCall(model, `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)))
 	}
 	for _, id := range []bedrockkit.ModelID{
 		"us.amazon.nova-lite-v1:0",

@@ -35,6 +35,9 @@ func (c *Client) retry(next Handler) Handler {
 				e.note = "not retried, as the wait would end after the caller's deadline"
 				return e
 			}
+			if !call.again(e) {
+				return e
+			}
 			if size := call.Options.RetryBudget; size >= 0 && !c.retries.get(call.target()).take(size) {
 				e.note = "not retried, as too many calls to the target fail and are retried (Options.RetryBudget)"
 				return e

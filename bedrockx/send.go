@@ -69,7 +69,7 @@ func (c *Call) failed(ctx context.Context, e *Error, began time.Time) error {
 	if id == "" {
 		id = c.RequestID
 	}
-	f := Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Usage: c.Usage, Latency: time.Since(began)}
+	f := Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Usage: c.Usage, Latency: time.Since(began), sent: true}
 	if (c.Usage != bedrockkit.Usage{}) {
 		if cost, err := c.cost(); err == nil {
 			f.Cost = &cost

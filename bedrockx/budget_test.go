@@ -1,0 +1,109 @@
+package bedrockx_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+)
+
+// The body of request("hello") has fewer bytes than this, and more than half.
+const mostInput = 200
+
+func TestTokenBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.AnyModel = true })
+		const unpriced bedrockkit.ModelID = "example.model-v1:0"
+		total, daily := bedrockx.NewTokenBudget(5000), bedrockx.NewDailyTokenBudget(1000)
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{total, daily} })
+		srv.Reply(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 300, OutputTokens: 90, CacheReadTokens: 400}))
+		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.NoError(t, err)
+		assert.EqualValues(t, 790, daily.SpentTokens())
+		assert.EqualValues(t, 210, daily.RemainingTokens())
+		assert.EqualValues(t, 4210, total.RemainingTokens())
+		assert.Positive(t, total.Spent().Sign(), "in dollars, as far as it is known")
+		assert.True(t, total.Remaining().IsZero(), "it has no bound in dollars")
+
+		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello, this is a longer one"))
+		assert.ErrorIs(t, err, bedrockx.ErrBudget)
+		assert.ErrorContains(t, err, "210 tokens of 1000 tokens are left")
+		assert.EqualValues(t, 4210, total.RemainingTokens(), "what another budget refuses is given back")
+		assert.Len(t, srv.Requests(), 1, "before it is sent")
+
+		// It needs no price, but a bound on the answer.
+		time.Sleep(24 * time.Hour)
+		assert.EqualValues(t, 1000, daily.RemainingTokens())
+		body := `{"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"maxTokens":20}}`
+		srv.Reply(bedrocktest.Text("x"))
+		require.NoError(t, client.Do(t.Context(), converseCall(unpriced, body)))
+		assert.EqualValues(t, len(body)+20, daily.SpentTokens(), "usage that nobody has told counts whole")
+		err = client.Do(t.Context(), converseCall(unpriced, `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`))
+		assert.ErrorIs(t, err, bedrockx.ErrBudget)
+		assert.ErrorContains(t, err, "set max tokens")
+	})
+}
+
+func TestMaxTotalTokens(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client())
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"), func(o *bedrockx.Options) { o.MaxTotalTokens = 150 })
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.ErrorContains(t, err, "more than the bound of 150 tokens")
+	assert.Empty(t, srv.Requests())
+	srv.Reply(bedrocktest.Text("x"))
+	_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"), func(o *bedrockx.Options) { o.MaxTotalTokens = 100 + mostInput })
+	assert.NoError(t, err)
+}
+
+// An attempt that may have been billed counts whole, so another one is sent only
+// where the budget holds it too. One that was refused has cost nothing.
+func TestBudgetOfRetries(t *testing.T) {
+	tests := []struct {
+		name    string
+		replies []*bedrocktest.Reply
+		budget  int64
+		sent    int
+		spent   func(bound int64) int64
+		want    error
+	}{
+		{"throttles cost nothing", []*bedrocktest.Reply{bedrocktest.Throttle(), bedrocktest.Throttle(), used(10, 10)}, 100 + mostInput, 3, func(int64) int64 { return 20 }, nil},
+		{"nor do errors of the request", []*bedrocktest.Reply{bedrocktest.Exception("ValidationException")}, 100 + mostInput, 1, func(int64) int64 { return 0 }, bedrockx.ErrValidation},
+		{"one that may be billed", []*bedrocktest.Reply{bedrocktest.Exception("ModelTimeoutException"), used(10, 10)}, 1000, 2, func(bound int64) int64 { return bound + 20 }, nil},
+		{"no room for another", []*bedrocktest.Reply{bedrocktest.Exception("ModelTimeoutException")}, 100 + mostInput, 1, func(bound int64) int64 { return bound }, bedrockx.ErrTimeout},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t)
+			budget := bedrockx.NewTokenBudget(tt.budget)
+			client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+			srv.Reply(tt.replies...)
+			_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+			if tt.want == nil {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, tt.want)
+			}
+			require.Len(t, srv.Requests(), tt.sent)
+			bound := int64(len(srv.Requests()[0].Body)) + 100
+			assert.Equal(t, tt.spent(bound), budget.SpentTokens())
+			assert.Equal(t, tt.budget-budget.SpentTokens(), budget.RemainingTokens(), "nothing stays set aside")
+		})
+	}
+
+	// So it is with the bound of one call, and with a fallback.
+	srv := bedrocktest.NewServer(t)
+	srv.Reply(bedrocktest.Exception("ModelTimeoutException"))
+	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(srv.Client(), quick), haiku, request("hello"), fallBackOn(bedrockx.Target{Model: sonnet}), func(o *bedrockx.Options) {
+		o.MaxTotalTokens, o.MaxAttempts = 100+mostInput, 1
+	})
+	assert.ErrorIs(t, err, bedrockx.ErrTimeout)
+	assert.ErrorContains(t, err, "not sent again: the call may take up to")
+	assert.Len(t, srv.Requests(), 1)
+}
