@@ -1,0 +1,273 @@
+package asyncq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// AdminAPI is what [DeadLetters] calls of Amazon SQS. [*sqs.Client] implements it,
+// and memqueue.Service.
+type AdminAPI interface {
+	QueueAPI
+	PurgeQueue(context.Context, *sqs.PurgeQueueInput, ...func(*sqs.Options)) (*sqs.PurgeQueueOutput, error)
+}
+
+// A DeadLetter is a message that could not be worked off.
+type DeadLetter struct {
+	ID        string    `json:"request_id,omitempty"` // empty where the message is no job
+	Reason    string    `json:"reason,omitempty"`     // empty where SQS moved it by a redrive policy
+	Queue     string    `json:"queue,omitempty"`      // where it came from
+	Group     string    `json:"group,omitempty"`
+	SentAt    time.Time `json:"sent_at"`
+	MessageID string    `json:"message_id"`
+	Body      string    `json:"-"` // may hold a prompt
+
+	receipt    string
+	attributes map[string]types.MessageAttributeValue
+}
+
+// DeadLetters looks at a dead-letter queue.
+type DeadLetters struct {
+	api    AdminAPI
+	queues Queues
+	status StatusStore
+}
+
+// NewDeadLetters returns the dead letters of queues.DeadLetter. The status store
+// may be nil; with one, a job that is redriven is queued again there.
+func NewDeadLetters(api AdminAPI, queues Queues, status StatusStore) *DeadLetters {
+	return &DeadLetters{api: api, queues: queues, status: status}
+}
+
+// List yields the dead letters that can be seen now, each once. They stay where
+// they are: for the time of a listing, 30 s, they are invisible to others.
+func (l *DeadLetters) List(ctx context.Context) iter.Seq2[DeadLetter, error] {
+	return func(yield func(DeadLetter, error) bool) {
+		url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
+		if err != nil {
+			yield(DeadLetter{}, err)
+			return
+		}
+		var seen []DeadLetter
+		defer func() { // also when the loop is left
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			l.show(ctx, url, seen)
+		}()
+		ids := map[string]bool{}
+		for empty := 0; empty < 2; {
+			batch, err := l.receive(ctx, url)
+			if err != nil {
+				yield(DeadLetter{}, err)
+				return
+			}
+			fresh := false
+			for _, d := range batch {
+				seen = append(seen, d)
+				if ids[d.MessageID] {
+					continue
+				}
+				ids[d.MessageID], fresh = true, true
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if fresh {
+				empty = 0
+			} else {
+				empty++ // SQS may answer with nothing though there is something
+			}
+		}
+	}
+}
+
+// receive takes up to ten messages for half a minute.
+func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, error) {
+	out, err := l.api.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(url), MaxNumberOfMessages: maxBatch, VisibilityTimeout: 30, WaitTimeSeconds: 1,
+		MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asyncq: receiving dead letters: %w", err)
+	}
+	var letters []DeadLetter
+	for _, m := range out.Messages {
+		d := DeadLetter{MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), receipt: aws.ToString(m.ReceiptHandle), attributes: m.MessageAttributes}
+		text := func(name string) string { return aws.ToString(m.MessageAttributes[name].StringValue) }
+		d.Reason, d.Queue, d.Group = text(reasonAttribute), text(originAttribute), text(groupAttribute)
+		if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
+			d.SentAt = time.UnixMilli(ms).UTC()
+		}
+		var e envelope
+		if json.Unmarshal([]byte(d.Body), &e) == nil && idPattern.MatchString(e.ID) {
+			d.ID = e.ID
+			if d.Group == "" {
+				d.Group = e.Group
+			}
+			if d.Queue == "" {
+				d.Queue = queueName(l.queueFor(e))
+			}
+		}
+		letters = append(letters, d)
+	}
+	return letters, nil
+}
+
+func (l *DeadLetters) queueFor(e envelope) string {
+	p := Producer[struct{}]{o: ProducerOptions{Queues: l.queues}}
+	return p.queueOf(e)
+}
+
+// show makes messages visible again.
+func (l *DeadLetters) show(ctx context.Context, url string, letters []DeadLetter) {
+	for len(letters) > 0 {
+		n := min(len(letters), maxBatch)
+		var entries []types.ChangeMessageVisibilityBatchRequestEntry
+		for i, d := range letters[:n] {
+			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(d.receipt)})
+		}
+		// What fails becomes visible by itself.
+		_, _ = l.api.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(url), Entries: entries})
+		letters = letters[n:]
+	}
+}
+
+// Redrive sends dead letters back to the queues that they came from, with new
+// attempts, and returns how many it has. Without ids it is all of them, otherwise
+// those of these jobs. Each is sent before it is deleted, so one may come twice
+// and none is lost.
+func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
+	url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
+	if err != nil {
+		return 0, err
+	}
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var all []DeadLetter
+	for d, err := range l.List(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if len(ids) == 0 || wanted[d.ID] {
+			all = append(all, d)
+		}
+	}
+	moved := 0
+	for len(all) > 0 {
+		// The listing has made them visible again, so they are taken anew.
+		batch, err := l.receive(ctx, url)
+		if err != nil {
+			return moved, err
+		}
+		var others []DeadLetter
+		progress := false
+		for _, d := range batch {
+			if len(ids) > 0 && !wanted[d.ID] {
+				others = append(others, d)
+				continue
+			}
+			if err := l.moveBack(ctx, url, d); err != nil {
+				l.show(ctx, url, append(others, d))
+				return moved, err
+			}
+			moved++
+			progress = true
+		}
+		defer l.show(context.WithoutCancel(ctx), url, others)
+		if !progress && len(batch) == 0 || moved >= len(all) {
+			break
+		}
+	}
+	return moved, nil
+}
+
+// moveBack sends one letter to its queue and deletes it.
+func (l *DeadLetters) moveBack(ctx context.Context, url string, d DeadLetter) error {
+	var target string
+	for _, name := range []string{l.queues.High, l.queues.Normal, l.queues.Low, l.queues.Ordered} {
+		if name != "" && queueName(name) == d.Queue {
+			target = name
+		}
+	}
+	if target == "" {
+		return fmt.Errorf("asyncq: the dead letter %s came from the queue %q, which is not among those given", d.MessageID, d.Queue)
+	}
+	to, err := queueURL(ctx, l.api, target)
+	if err != nil {
+		return err
+	}
+	if l.status != nil && d.ID != "" {
+		if err := l.requeue(ctx, d.ID); err != nil {
+			return err
+		}
+	}
+	entry := types.SendMessageBatchRequestEntry{Id: aws.String("0"), MessageBody: aws.String(d.Body), MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, a := range d.attributes {
+		if name != reasonAttribute && name != originAttribute && name != groupAttribute {
+			entry.MessageAttributes[name] = a
+		}
+	}
+	if d.Group != "" {
+		entry.MessageGroupId, entry.MessageDeduplicationId = aws.String(d.Group), aws.String(newID())
+	}
+	out, err := l.api.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(to), Entries: []types.SendMessageBatchRequestEntry{entry}})
+	if err == nil && len(out.Failed) > 0 {
+		err = errors.New(aws.ToString(out.Failed[0].Code))
+	}
+	if err != nil {
+		return fmt.Errorf("asyncq: sending the dead letter %s to %s: %w", d.MessageID, d.Queue, err)
+	}
+	deleted, err := l.api.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(url),
+		Entries: []types.DeleteMessageBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: aws.String(d.receipt)}}})
+	if err == nil && len(deleted.Failed) > 0 {
+		err = errors.New(aws.ToString(deleted.Failed[0].Code))
+	}
+	if err != nil {
+		return fmt.Errorf("asyncq: deleting the dead letter %s, which was sent to %s: %w", d.MessageID, d.Queue, err)
+	}
+	return nil
+}
+
+// requeue has the status say that the job waits again, with new attempts.
+func (l *DeadLetters) requeue(ctx context.Context, id string) error {
+	for range 10 {
+		s, err := l.status.Get(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			return nil // the worker makes a new one
+		}
+		if err != nil {
+			return fmt.Errorf("asyncq: reading the status of job %s: %w", id, err)
+		}
+		if s.State != Failed {
+			return nil
+		}
+		s.State, s.Attempt, s.Notified, s.FinishedAt, s.UpdatedAt = Queued, 0, false, time.Time{}, time.Now().UTC()
+		if err = l.status.Update(ctx, s); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("asyncq: the status of job %s: %w", id, ErrConflict)
+}
+
+// Purge deletes all dead letters. SQS takes up to a minute for it.
+func (l *DeadLetters) Purge(ctx context.Context) error {
+	url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
+	if err != nil {
+		return err
+	}
+	if _, err := l.api.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: aws.String(url)}); err != nil {
+		return fmt.Errorf("asyncq: purging the dead letters: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,488 @@
+package asyncq
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// poison is the error of a job that can never be done.
+type poison struct{ reason string }
+
+func (e *poison) Error() string      { return e.reason }
+func (e *poison) ErrorClass() string { return "poison" }
+
+// outcome is what becomes of a message.
+type outcome struct {
+	ack   bool          // it is deleted
+	after time.Duration // otherwise, when it comes again
+}
+
+// process works on a message to its end and tells SQS. It reports whether the
+// message is done, so that the next one of its group may follow.
+func (w *engine) process(ctx context.Context, d *delivery) (done bool) {
+	out := w.job(ctx, d)
+	if out.ack {
+		w.ack(d)
+	} else {
+		w.release(d, out.after)
+	}
+	return out.ack
+}
+
+// job does what a message asks for, whatever has happened to it before: it may
+// be new, come twice, or be what a worker left behind that was killed at any
+// step. What is stored decides, and only conditionally.
+func (w *engine) job(ctx context.Context, d *delivery) outcome {
+	e, err := w.unseal(ctx, d)
+	var bad *poison
+	switch {
+	case errors.As(err, &bad):
+		return w.bury(ctx, d, e, nil, bad)
+	case err != nil:
+		w.failed("reading a payload", err)
+		return outcome{after: w.backoff(d.receives)}
+	}
+
+	l, out, err := w.acquire(ctx, d, e)
+	if err != nil {
+		w.failed("reading or writing the status of job "+e.ID, err)
+		return outcome{after: w.backoff(d.receives)}
+	}
+	if l == nil {
+		return out
+	}
+	return w.attempt(ctx, d, e, l)
+}
+
+// unseal reads a message. The error is a *poison where it can never be read.
+func (w *engine) unseal(ctx context.Context, d *delivery) (*envelope, error) {
+	var e envelope
+	if err := json.Unmarshal([]byte(aws.ToString(d.msg.Body)), &e); err != nil {
+		return nil, &poison{"the message is not JSON"}
+	}
+	switch {
+	case !idPattern.MatchString(e.ID):
+		return nil, &poison{"the message has no request_id"}
+	case e.Version != envelopeVersion:
+		return &e, &poison{fmt.Sprintf("the message has the version %d, this worker reads %d", e.Version, envelopeVersion)}
+	}
+	if e.PayloadKey != "" {
+		if w.o.Payloads == nil {
+			return &e, &poison{"the payload is in a store that the worker does not have; see WorkerOptions.Payloads"}
+		}
+		data, err := w.o.Payloads.Get(ctx, e.PayloadKey)
+		if errors.Is(err, ErrNotFound) {
+			return &e, &poison{"the payload is not in its store"}
+		}
+		if err != nil {
+			return &e, err
+		}
+		e.Payload = data
+	}
+	if sum := sha256.Sum256(e.Payload); hex.EncodeToString(sum[:]) != e.PayloadHash {
+		return &e, &poison{"the payload is not the one that was submitted"}
+	}
+	return &e, nil
+}
+
+// A lease is this worker's right to a job, as the status store has it.
+type lease struct {
+	w *engine
+
+	mu     sync.Mutex
+	status Status
+	lost   bool
+	cancel context.CancelCauseFunc // of the handler
+}
+
+// acquire takes the job, if it is to be had. Where the lease is nil, the outcome
+// says what becomes of the message.
+func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease, outcome, error) {
+	now := time.Now().UTC()
+	s, err := w.o.Status.Get(ctx, e.ID)
+	if errors.Is(err, ErrNotFound) {
+		// It was accepted, so it is done, though its status has expired or
+		// was never stored.
+		s = Status{ID: e.ID, State: Queued, Priority: e.Priority, Queue: d.src.name, Metadata: e.Metadata,
+			CreatedAt: e.CreatedAt, UpdatedAt: now, ExpiresAt: now.Add(w.o.Keep), PayloadHash: e.PayloadHash}
+		if err = w.o.Status.Create(ctx, s); errors.Is(err, ErrExists) {
+			return nil, outcome{after: time.Second}, nil // another is as far
+		}
+		s.Version = 1
+	}
+	if err != nil {
+		return nil, outcome{}, err
+	}
+	switch {
+	case s.State.Done():
+		w.observe(Event{Kind: EventDuplicate, Queue: d.src.name, JobID: e.ID})
+		return nil, w.notify(ctx, d, e, s), nil
+	case s.State == Processing && now.Before(s.LeaseUntil):
+		// Another worker has it. If that one dies, this message is what
+		// brings the job back.
+		w.observe(Event{Kind: EventDuplicate, Queue: d.src.name, JobID: e.ID})
+		return nil, outcome{after: s.LeaseUntil.Sub(now) + time.Second}, nil
+	case s.Attempt >= w.o.MaxAttempts:
+		// The last attempt did not come to its end: its worker was killed.
+		return nil, w.bury(ctx, d, e, &s, &poison{fmt.Sprintf("%d attempts were begun and none has ended", s.Attempt)}), nil
+	}
+	s.State, s.Attempt, s.Lease = Processing, s.Attempt+1, newID()
+	s.StartedAt, s.UpdatedAt, s.LeaseUntil = now, now, now.Add(w.o.Visibility)
+	s.Step, s.Steps = 0, 0
+	if err := w.o.Status.Update(ctx, s); err != nil {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+			return nil, outcome{after: time.Second}, nil
+		}
+		return nil, outcome{}, err
+	}
+	s.Version++
+	return &lease{w: w, status: s}, outcome{}, nil
+}
+
+// change updates the stored status. Where another has changed it, the lease is
+// lost and the handler's context ends.
+func (l *lease) change(ctx context.Context, set func(*Status)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost {
+		return ErrLeaseLost
+	}
+	s := l.status.clone()
+	set(&s)
+	s.UpdatedAt = time.Now().UTC()
+	err := l.w.o.Status.Update(ctx, s)
+	switch {
+	case err == nil:
+		s.Version++
+		l.status = s
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
+		l.lost = true
+		if l.cancel != nil {
+			l.cancel(ErrLeaseLost)
+		}
+		return ErrLeaseLost
+	}
+	return err
+}
+
+// now is the status as it was stored last.
+func (l *lease) now() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status.clone()
+}
+
+// settle is change, tried a few times: the work is done, only its record is
+// missing.
+func (l *lease) settle(ctx context.Context, set func(*Status)) error {
+	wait := 100 * time.Millisecond
+	for try := 1; ; try++ {
+		err := l.change(ctx, set)
+		if err == nil || errors.Is(err, ErrLeaseLost) || try == 4 || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, rand.N(wait))
+		wait *= 4
+	}
+}
+
+// renew keeps the lease while the handler works.
+func (l *lease) renew(ctx context.Context) {
+	ticker := time.NewTicker(l.w.o.Visibility / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			err := l.change(ctx, func(s *Status) { s.LeaseUntil = now.UTC().Add(l.w.o.Visibility) })
+			if err != nil && !errors.Is(err, ErrLeaseLost) && ctx.Err() == nil {
+				l.w.failed("renewing a lease", err)
+			}
+		}
+	}
+}
+
+// attempt runs the handler and stores what came of it.
+func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease) outcome {
+	s := l.status
+	run := &running{}
+	resultKey := "results/" + e.ID
+	began := time.Now()
+	w.observe(Event{Kind: EventStarted, Queue: d.src.name, JobID: e.ID, Attempt: s.Attempt, Duration: began.Sub(e.CreatedAt)})
+
+	var err error
+	stored := false
+	if s.Attempt > 1 {
+		// An attempt before may have stored its result and then died: it is
+		// not paid for twice.
+		_, getErr := w.o.Results.Get(ctx, resultKey)
+		stored = getErr == nil
+	}
+	if !stored {
+		err = w.handle(ctx, d, e, s.Attempt, l, run)
+	}
+	duration := time.Since(began)
+
+	// What follows must be told though the drain is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err == nil && !stored && run.result != nil {
+		putErr := w.o.Results.Put(ctx, resultKey, run.result)
+		stored = putErr == nil || errors.Is(putErr, ErrExists)
+		if !stored {
+			w.failed("storing a result", putErr)
+			err = fmt.Errorf("storing the result: %w", putErr)
+		}
+	}
+	spent := func(s *Status) {
+		s.Lease, s.LeaseUntil = "", time.Time{}
+		s.ErrorClass = errorClass(err)
+		s.Usage = s.Usage.Add(run.usage)
+		if run.cost != nil {
+			sum := *run.cost
+			if s.Cost != nil {
+				sum = sum.Add(*s.Cost)
+			}
+			s.Cost = &sum
+		}
+	}
+	end := func(state State) func(*Status) {
+		return func(s *Status) {
+			spent(s)
+			s.State, s.FinishedAt = state, time.Now().UTC()
+			if stored {
+				s.ResultKey = resultKey
+			}
+		}
+	}
+	report := func(kind EventKind) {
+		w.observe(Event{Kind: kind, Queue: d.src.name, JobID: e.ID, Attempt: s.Attempt, Duration: duration, ErrorClass: errorClass(err)})
+	}
+
+	var retry *retryError
+	var cancelled *cancelError
+	var bad *poison
+	var hopeless *dead
+	if errors.As(err, &hopeless) {
+		bad = &poison{fmt.Sprintf("it cannot be done: %q", errorClass(err))}
+	}
+	switch {
+	case errors.Is(err, ErrLeaseLost):
+		// Another has it and will end it.
+		return outcome{after: w.o.Visibility}
+	case err == nil:
+		if settleErr := l.settle(ctx, end(Completed)); settleErr != nil {
+			return w.unsettled(settleErr)
+		}
+		w.quick()
+		report(EventCompleted)
+		return w.notify(ctx, d, e, l.now())
+	case errors.As(err, &cancelled):
+		if settleErr := l.settle(ctx, end(Cancelled)); settleErr != nil {
+			return w.unsettled(settleErr)
+		}
+		report(EventCancelled)
+		return w.notify(ctx, d, e, l.now())
+	case errors.As(err, &retry), errors.Is(err, ErrDraining):
+		after := time.Duration(0)
+		if retry != nil {
+			after = retry.after
+		}
+		// Neither was a failure, so neither is an attempt.
+		if settleErr := l.settle(ctx, func(s *Status) { spent(s); s.State, s.Attempt = Queued, s.Attempt-1 }); settleErr != nil {
+			return w.unsettled(settleErr)
+		}
+		report(EventRetried)
+		return outcome{after: after}
+	case bad != nil || errors.As(err, &bad) || s.Attempt >= w.o.MaxAttempts:
+		if settleErr := l.settle(ctx, func(s *Status) { spent(s); s.State = Processing; s.LeaseUntil = time.Now().UTC().Add(w.o.Visibility) }); settleErr != nil {
+			return w.unsettled(settleErr)
+		}
+		final := l.now()
+		if bad == nil {
+			bad = &poison{fmt.Sprintf("%d attempts have failed, the last one with %q", s.Attempt, errorClass(err))}
+		}
+		return w.buryAs(ctx, d, e, &final, bad, errorClass(err))
+	}
+	if settleErr := l.settle(ctx, func(s *Status) { spent(s); s.State = Queued }); settleErr != nil {
+		return w.unsettled(settleErr)
+	}
+	report(EventRetried)
+	return outcome{after: w.backoff(s.Attempt)}
+}
+
+// unsettled is the outcome of work whose record could not be written: the
+// message comes again when the lease has ended, and what is stored then decides.
+func (w *engine) unsettled(err error) outcome {
+	if !errors.Is(err, ErrLeaseLost) {
+		w.failed("writing a status", err)
+	}
+	return outcome{after: w.o.Visibility}
+}
+
+// handle runs the handler, and again while the model throttles: the message
+// stays here, so that waiting burns no receive count.
+func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt int, l *lease, run *running) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l.mu.Lock()
+	l.cancel = cancel
+	l.mu.Unlock()
+	run.progress = func(ctx context.Context, step, steps int) error {
+		return l.change(ctx, func(s *Status) { s.Step, s.Steps = step, steps })
+	}
+	var renewal sync.WaitGroup
+	renewing, stop := context.WithCancel(ctx)
+	renewal.Go(func() { l.renew(renewing) })
+	defer renewal.Wait()
+	defer stop()
+
+	until := time.Now().Add(w.o.MaxHold)
+	for hold := time.Second; ; hold = min(2*hold, 30*time.Second) {
+		run.result = nil
+		err := w.call(ctx, d, e, attempt, run)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			// What ended the context says more than what the handler made of it.
+			return cause
+		}
+		if err == nil || !w.o.Throttled(err) {
+			return err
+		}
+		w.slow()
+		w.observe(Event{Kind: EventThrottled, Queue: d.src.name, JobID: e.ID, ErrorClass: errorClass(err)})
+		if time.Now().After(until) {
+			return Retry(w.o.Visibility, err)
+		}
+		sleep(ctx, hold/2+rand.N(hold/2))
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+	}
+}
+
+// call calls the handler once. A panic is its error.
+func (w *engine) call(ctx context.Context, d *delivery, e *envelope, attempt int, run *running) (err error) {
+	if w.o.JobTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.o.JobTimeout)
+		defer cancel()
+	}
+	if parent := d.attribute("traceparent"); parent != "" && w.o.WithTrace != nil {
+		ctx = w.o.WithTrace(ctx, parent)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v}
+			w.o.Logger.Error("asyncq: a handler panicked", "job", e.ID, "type", fmt.Sprintf("%T", v))
+		}
+	}()
+	return w.do(ctx, e, d, attempt, run)
+}
+
+// backoff is a random time that grows with the attempts ("full jitter").
+func (w *engine) backoff(attempt int) time.Duration {
+	most := w.o.MaxDelay
+	if shift := max(attempt-1, 0); shift < 30 {
+		most = min(most, w.o.BaseDelay<<shift)
+	}
+	return rand.N(max(most, 1))
+}
+
+// notify tells the end of a job and then lets its message go.
+func (w *engine) notify(ctx context.Context, d *delivery, e *envelope, s Status) outcome {
+	if w.o.Notifier == nil || s.Notified {
+		return outcome{ack: true}
+	}
+	n := Notification{ID: e.ID + "." + string(s.State), CallbackURL: e.CallbackURL, Status: s}
+	if err := w.o.Notifier.Notify(ctx, n); err != nil {
+		w.failed("notifying of job "+e.ID, err)
+		return outcome{after: w.backoff(d.receives)}
+	}
+	s.Notified, s.UpdatedAt = true, time.Now().UTC()
+	if err := w.o.Status.Update(ctx, s); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		w.failed("writing a status", err)
+	}
+	return outcome{ack: true}
+}
+
+// bury sends a message to the dead-letter queue with the reason, and only then
+// marks its job as failed and lets it go.
+func (w *engine) bury(ctx context.Context, d *delivery, e *envelope, s *Status, bad *poison) outcome {
+	return w.buryAs(ctx, d, e, s, bad, bad.ErrorClass())
+}
+
+func (w *engine) buryAs(ctx context.Context, d *delivery, e *envelope, s *Status, bad *poison, class string) outcome {
+	if w.deadURL == "" {
+		// The queue's own redrive policy is all there is.
+		return outcome{after: w.backoff(d.receives)}
+	}
+	attributes := map[string]types.MessageAttributeValue{}
+	for name, a := range d.msg.MessageAttributes {
+		if len(attributes) < maxAttributes-3 {
+			attributes[name] = a
+		}
+	}
+	text := func(s string) types.MessageAttributeValue {
+		return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(s)}
+	}
+	attributes[reasonAttribute] = text(bad.reason)
+	attributes[originAttribute] = text(d.src.name)
+	if d.group != "" {
+		attributes[groupAttribute] = text(d.group)
+	}
+	out, err := w.api.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(w.deadURL), Entries: []types.SendMessageBatchRequestEntry{
+		{Id: aws.String("0"), MessageBody: d.msg.Body, MessageAttributes: attributes}}})
+	if err == nil && len(out.Failed) > 0 {
+		err = fmt.Errorf("%s: %s", aws.ToString(out.Failed[0].Code), aws.ToString(out.Failed[0].Message))
+	}
+	if err != nil {
+		w.failed("sending to the dead-letter queue", err)
+		return outcome{after: w.backoff(d.receives)}
+	}
+	id := ""
+	if e != nil {
+		id = e.ID
+	}
+	w.o.Logger.Warn("asyncq: a job went to the dead-letter queue", "job", id, "queue", d.src.name, "reason", bad.reason)
+	w.observe(Event{Kind: EventDeadLettered, Queue: d.src.name, JobID: id, ErrorClass: class})
+	if e == nil {
+		return outcome{ack: true}
+	}
+	if s == nil {
+		stored, err := w.o.Status.Get(ctx, e.ID)
+		if err != nil || stored.State.Done() {
+			return outcome{ack: true} // it is in the dead-letter queue, which is what counts
+		}
+		s = &stored
+	}
+	s.State, s.ErrorClass, s.FinishedAt, s.UpdatedAt = Failed, class, time.Now().UTC(), time.Now().UTC()
+	s.Lease, s.LeaseUntil = "", time.Time{}
+	if err := w.o.Status.Update(ctx, *s); err != nil {
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			w.failed("writing a status", err)
+		}
+		return outcome{ack: true}
+	}
+	s.Version++
+	return w.notify(ctx, d, e, *s)
+}
+
+// The attributes of a dead letter, beside those that its message had.
+const (
+	maxAttributes   = 10 // of a message
+	reasonAttribute = "DeadLetterReason"
+	originAttribute = "DeadLetterQueue"
+	groupAttribute  = "DeadLetterGroup"
+)

@@ -1,0 +1,567 @@
+package asyncq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/mangaassist/bedrockkit/bedrockx"
+)
+
+// WorkerOptions are those of a [Worker]. The zero value of a field means its
+// default.
+type WorkerOptions struct {
+	// Queues are what is read; the default is [DefaultQueues]. A queue with an
+	// empty name is not read. Without a DeadLetter queue a job that cannot be
+	// done is left to the redrive policy of its own queue.
+	Queues Queues
+
+	// Status must be that of the producers; the default is one in memory,
+	// which knows of no job until it comes. Results keeps what handlers give
+	// with Job.SetResult; the default is in memory. Payloads is that of the
+	// producers, if they have one.
+	Status   StatusStore
+	Results  BlobStore
+	Payloads BlobStore
+
+	// Notifier is told of the end of each job. There is none by default.
+	Notifier Notifier
+
+	// Concurrency is how many jobs are done at once, over all queues; the
+	// default is 16. It is the most: where a model throttles, there are fewer
+	// for a while.
+	Concurrency int
+
+	// Prefetch is how many messages of each queue wait within the worker; the
+	// default is Concurrency. Negative means none.
+	Prefetch int
+
+	// Weights say how much of the work each priority gets while there is more
+	// than can be done; the defaults are 6, 3 and 1, and 3 for the ordered
+	// queue. A queue with work is never left out.
+	Weights Weights
+
+	// Visibility is how long a message is invisible to others; it is renewed
+	// every third of it, for messages that wait here as well as for those that
+	// are worked on. The default is 60 s. It is also how long a lease lasts.
+	Visibility time.Duration
+
+	// WaitTime is how long SQS waits for a message, at most 20 s, the default.
+	// Negative means not at all.
+	WaitTime time.Duration
+
+	// MaxAttempts is how often a job is begun before it goes to the dead-letter
+	// queue; the default is 3. Waiting for a model that throttles is no attempt.
+	MaxAttempts int
+
+	// JobTimeout bounds each attempt; the default is 15 minutes, negative means
+	// not at all.
+	JobTimeout time.Duration
+
+	// BaseDelay and MaxDelay bound the wait before the next attempt: a random
+	// time of at most BaseDelay × 2^(attempt-1). The defaults are 5 s and 15 min.
+	BaseDelay, MaxDelay time.Duration
+
+	// Throttled reports whether an error says that the model takes no more for
+	// now. The default knows the kinds of bedrockx. Such a job keeps its message
+	// and is begun again in at most 30 s, for MaxHold at the most, which is 15
+	// minutes by default.
+	Throttled func(error) bool
+	MaxHold   time.Duration
+
+	// Linger is how long an acknowledgement waits for others; the default is
+	// 50 ms.
+	Linger time.Duration
+
+	// DrainTimeout is how long running jobs have when the worker is to stop;
+	// the default is 25 s. Then their context ends, and after DrainGrace, 5 s,
+	// the worker returns, whether or not they have.
+	DrainTimeout, DrainGrace time.Duration
+
+	// Keep is how long the status of a job that no producer stored is kept; the
+	// default is 7 days.
+	Keep time.Duration
+
+	// WithTrace returns the context of a job whose submission had a W3C trace
+	// context.
+	WithTrace func(ctx context.Context, traceParent string) context.Context
+
+	// Observe is told what happens, for metrics. It must be fast and safe for
+	// concurrent use.
+	Observe func(Event)
+
+	// Logger is told what somebody should look at; the default is
+	// slog.Default. No payload is logged.
+	Logger *slog.Logger
+}
+
+// Weights are shares of the work.
+type Weights struct{ High, Normal, Low, Ordered int }
+
+// EventKind says what an [Event] is.
+type EventKind string
+
+// The kinds.
+const (
+	EventReceived     EventKind = "received"      // Count messages came
+	EventStarted      EventKind = "started"       // an attempt began
+	EventCompleted    EventKind = "completed"     // a job was done
+	EventCancelled    EventKind = "cancelled"     // a job was given up by its handler
+	EventRetried      EventKind = "retried"       // a job will be tried again
+	EventThrottled    EventKind = "throttled"     // the model takes no more for now
+	EventDeadLettered EventKind = "dead_lettered" // a job went to the dead-letter queue
+	EventDuplicate    EventKind = "duplicate"     // a message of a job that has ended, or that another has
+	EventReleased     EventKind = "released"      // a message was given back undone
+	EventAPIError     EventKind = "api_error"     // a request to SQS or a store failed
+)
+
+// An Event is something that a worker did.
+type Event struct {
+	Kind       EventKind
+	Queue      string
+	JobID      string
+	Attempt    int
+	Count      int           // of messages, for EventReceived
+	Duration   time.Duration // of the attempt; for EventStarted the time since the submission
+	ErrorClass string
+}
+
+// A Worker does the jobs of its queues.
+type Worker[T any] struct{ *engine }
+
+// NewWorker returns a worker. It does nothing until [Worker.Run].
+func NewWorker[T any](api QueueAPI, handler Handler[T], optFns ...func(*WorkerOptions)) *Worker[T] {
+	return &Worker[T]{newEngine(api, func(ctx context.Context, e *envelope, d *delivery, attempt int, run *running) error {
+		job := &Job[T]{ID: e.ID, Priority: e.Priority, Group: e.Group, CallbackURL: e.CallbackURL, Metadata: maps.Clone(e.Metadata),
+			CreatedAt: e.CreatedAt, Attempt: attempt, ReceiveCount: d.receives, TraceParent: d.attribute("traceparent"), run: run}
+		if err := json.Unmarshal(e.Payload, &job.Payload); err != nil {
+			return &poison{reason: fmt.Sprintf("the payload is not a %T: %T", job.Payload, err)}
+		}
+		return handler(ctx, job)
+	}, optFns)}
+}
+
+// engine is a worker without the type of its payloads.
+type engine struct {
+	api     QueueAPI
+	o       WorkerOptions
+	do      func(context.Context, *envelope, *delivery, int, *running) error
+	deadURL string
+
+	mu       sync.Mutex
+	wake     chan struct{} // something has changed for the dispatcher
+	sources  []*source
+	running  int
+	limit    float64 // of running, between 1 and Concurrency
+	paused   bool
+	started  bool
+	draining bool
+	lastErr  error
+	held     map[*delivery]struct{} // whose visibility is renewed
+}
+
+func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int, *running) error, optFns []func(*WorkerOptions)) *engine {
+	var o WorkerOptions
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	setDefault(&o.Queues, DefaultQueues)
+	if o.Status == nil {
+		o.Status = NewMemoryStatus()
+	}
+	if o.Results == nil {
+		o.Results = NewMemoryBlobs()
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 16
+	}
+	setDefault(&o.Prefetch, o.Concurrency)
+	o.Prefetch = max(o.Prefetch, 0)
+	setDefault(&o.Weights.High, 6)
+	setDefault(&o.Weights.Normal, 3)
+	setDefault(&o.Weights.Low, 1)
+	setDefault(&o.Weights.Ordered, 3)
+	setDefault(&o.Visibility, 60*time.Second)
+	o.Visibility = min(max(o.Visibility, 3*time.Second), maxVisibility)
+	setDefault(&o.WaitTime, 20*time.Second)
+	o.WaitTime = min(max(o.WaitTime, 0), 20*time.Second)
+	setDefault(&o.MaxAttempts, 3)
+	setDefault(&o.JobTimeout, 15*time.Minute)
+	setDefault(&o.BaseDelay, 5*time.Second)
+	setDefault(&o.MaxDelay, 15*time.Minute)
+	if o.Throttled == nil {
+		o.Throttled = throttled
+	}
+	setDefault(&o.MaxHold, 15*time.Minute)
+	setDefault(&o.Linger, 50*time.Millisecond)
+	setDefault(&o.DrainTimeout, 25*time.Second)
+	setDefault(&o.DrainGrace, 5*time.Second)
+	setDefault(&o.Keep, 7*24*time.Hour)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &engine{api: api, o: o, do: do, wake: make(chan struct{}, 1), limit: float64(o.Concurrency), held: map[*delivery]struct{}{}}
+}
+
+// throttled knows the errors of bedrockx that time mends.
+func throttled(err error) bool {
+	return errors.Is(err, bedrockx.ErrThrottled) || errors.Is(err, bedrockx.ErrOverloaded) || errors.Is(err, bedrockx.ErrNotReady)
+}
+
+// Health is how a worker is, for a health check.
+type Health struct {
+	Running    int     `json:"running"`     // jobs under way
+	Waiting    int     `json:"waiting"`     // messages that wait within the worker
+	Limit      float64 `json:"limit"`       // of Running, for now
+	Paused     bool    `json:"paused"`      // by Pause
+	Draining   bool    `json:"draining"`    // Run's context has ended
+	LastError  string  `json:"last_error"`  // of the last request to SQS, if that failed
+	LastErrors bool    `json:"last_failed"` // whether it did
+}
+
+// Health tells how the worker is.
+func (w *engine) Health() Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := Health{Running: w.running, Limit: w.limit, Paused: w.paused, Draining: w.draining}
+	for _, s := range w.sources {
+		h.Waiting += s.waiting()
+	}
+	if w.lastErr != nil {
+		h.LastError, h.LastErrors = w.lastErr.Error(), true
+	}
+	return h
+}
+
+// Pause has the worker begin no more jobs and receive no more messages; what runs
+// goes on. [Worker.Resume] ends it.
+func (w *engine) Pause() { w.setPaused(true) }
+
+// Resume ends a pause.
+func (w *engine) Resume() { w.setPaused(false) }
+
+func (w *engine) setPaused(paused bool) {
+	w.mu.Lock()
+	w.paused = paused
+	w.mu.Unlock()
+	w.signal()
+}
+
+// signal wakes the dispatcher, and it the pollers.
+func (w *engine) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *engine) observe(e Event) {
+	if w.o.Observe != nil {
+		w.o.Observe(e)
+	}
+}
+
+// failed notes a request to SQS or a store that failed.
+func (w *engine) failed(what string, err error) {
+	w.mu.Lock()
+	w.lastErr = err
+	w.mu.Unlock()
+	w.o.Logger.Warn("asyncq: "+what, "error", err)
+	w.observe(Event{Kind: EventAPIError, ErrorClass: errorClass(err)})
+}
+
+// A delivery is a message that this worker has.
+type delivery struct {
+	src      *source
+	msg      types.Message
+	received time.Time
+	receives int
+	group    string
+}
+
+func (d *delivery) attribute(name string) string {
+	return aws.ToString(d.msg.MessageAttributes[name].StringValue)
+}
+
+// Run works until ctx ends, and then drains: nothing more is begun, what waits is
+// made visible to others again, and what runs has DrainTimeout. It returns nil
+// after that, or at once what is wrong with the queues. A worker runs once.
+func (w *engine) Run(ctx context.Context) error {
+	w.mu.Lock()
+	again := w.started
+	w.started = true
+	w.mu.Unlock()
+	if again {
+		return errors.New("asyncq: the worker has run before; make a new one")
+	}
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+
+	// What ends later than ctx: handlers until the drain is over, and the
+	// requests that tell SQS what became of messages.
+	background := context.WithoutCancel(ctx)
+	jobs, stopJobs := context.WithCancelCause(background)
+	defer stopJobs(ErrDraining)
+	tail, stopTail := context.WithCancel(background)
+	defer stopTail()
+
+	var pollers, flushers, beats, handlers sync.WaitGroup
+	for _, s := range w.sources {
+		pollers.Go(func() { w.poll(ctx, s) })
+		flushers.Go(func() { w.flush(tail, s.acks, w.deleteBatch) })
+		flushers.Go(func() { w.flush(tail, s.changes, w.changeBatch) })
+	}
+	beating, stopBeats := context.WithCancel(background)
+	beats.Go(func() { w.heartbeat(beating) })
+
+	for ctx.Err() == nil {
+		w.dispatch(jobs, &handlers)
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		}
+	}
+
+	w.mu.Lock()
+	w.draining = true
+	w.mu.Unlock()
+	pollers.Wait()
+	w.releaseWaiting()
+	finished := make(chan struct{})
+	go func() { // ends with the handlers
+		defer close(finished)
+		handlers.Wait()
+	}()
+	if !within(w.o.DrainTimeout, finished) {
+		stopJobs(ErrDraining)
+		if !within(w.o.DrainGrace, finished) {
+			w.o.Logger.Error("asyncq: handlers do not end with their context; their messages become visible by themselves", "running", w.Health().Running)
+		}
+	}
+	stopBeats()
+	beats.Wait()
+	for _, s := range w.sources {
+		s.close()
+	}
+	timer := time.AfterFunc(10*time.Second, stopTail)
+	flushers.Wait()
+	timer.Stop()
+	return nil
+}
+
+// within waits for done, but not longer.
+func within(d time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// open finds the queues.
+func (w *engine) open(ctx context.Context) error {
+	q, weights := w.o.Queues, w.o.Weights
+	for _, one := range []struct {
+		name   string
+		weight int
+	}{{q.High, weights.High}, {q.Normal, weights.Normal}, {q.Low, weights.Low}, {q.Ordered, weights.Ordered}} {
+		if one.name == "" {
+			continue
+		}
+		url, err := queueURL(ctx, w.api, one.name)
+		if err != nil {
+			return err
+		}
+		w.sources = append(w.sources, newSource(url, max(one.weight, 1)))
+	}
+	if len(w.sources) == 0 {
+		return errors.New("asyncq: the worker has no queue; see WorkerOptions.Queues")
+	}
+	if q.DeadLetter != "" {
+		var err error
+		w.deadURL, err = queueURL(ctx, w.api, q.DeadLetter)
+		return err
+	}
+	return nil
+}
+
+// dispatch begins jobs while there are slots and messages.
+func (w *engine) dispatch(ctx context.Context, handlers *sync.WaitGroup) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.paused && !w.draining && w.running < int(w.limit) {
+		d := w.next()
+		if d == nil {
+			break
+		}
+		w.running++
+		handlers.Go(func() {
+			next := w.process(ctx, d)
+			w.mu.Lock()
+			w.running--
+			released := d.src.finished(d, next)
+			w.mu.Unlock()
+			for _, r := range released {
+				w.release(r, 0)
+			}
+			w.signal()
+		})
+	}
+	for _, s := range w.sources {
+		s.signal()
+	}
+}
+
+// next is the message to work on: of the queues that have one, by smooth
+// weighted round robin. w.mu is held.
+func (w *engine) next() *delivery {
+	var best *source
+	total := 0
+	for _, s := range w.sources {
+		if !s.ready() {
+			continue
+		}
+		total += s.weight
+		s.current += s.weight
+		if best == nil || s.current > best.current {
+			best = s
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	best.current -= total
+	return best.take()
+}
+
+// slow halves the limit when a model throttles, quick raises it slowly when one
+// has answered.
+func (w *engine) slow() {
+	w.mu.Lock()
+	w.limit = max(1, w.limit/2)
+	w.mu.Unlock()
+}
+
+func (w *engine) quick() {
+	w.mu.Lock()
+	w.limit = min(float64(w.o.Concurrency), w.limit+1/w.limit)
+	w.mu.Unlock()
+}
+
+// A source is one queue and its messages that wait here.
+type source struct {
+	name, url string
+	fifo      bool
+	weight    int
+	current   int // of the round robin
+
+	queue   []*delivery     // in the order in which they came
+	busy    map[string]bool // groups that have one under way
+	room    chan struct{}   // something has changed for the poller
+	acks    chan change
+	changes chan change
+	sending sync.RWMutex // held to close them
+	closed  bool
+}
+
+// A change is what SQS is to be told of a message.
+type change struct {
+	url     string
+	receipt string
+	after   time.Duration // until it is visible; for a deletion nothing
+	tries   int
+}
+
+func newSource(url string, weight int) *source {
+	return &source{name: queueName(url), url: url, fifo: strings.HasSuffix(url, ".fifo"), weight: weight, busy: map[string]bool{},
+		room: make(chan struct{}, 1), acks: make(chan change, 1024), changes: make(chan change, 1024)}
+}
+
+func (s *source) signal() {
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// close ends the flushers, when what was sent before has been flushed.
+func (s *source) close() {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.closed = true
+	close(s.acks)
+	close(s.changes)
+}
+
+// send hands a change to its flusher. That of a handler which outlives the worker
+// is lost; its message becomes visible by itself.
+func (s *source) send(to chan change, c change) {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	if !s.closed {
+		to <- c
+	}
+}
+
+func (s *source) waiting() int { return len(s.queue) }
+
+// ready reports whether a message can be worked on: of a FIFO queue one whose
+// group has none under way.
+func (s *source) ready() bool {
+	for _, d := range s.queue {
+		if !s.busy[d.group] || d.group == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// take removes the first message that is ready.
+func (s *source) take() *delivery {
+	for i, d := range s.queue {
+		if d.group != "" && s.busy[d.group] {
+			continue
+		}
+		s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
+		if d.group != "" {
+			s.busy[d.group] = true
+		}
+		return d
+	}
+	return nil
+}
+
+// finished frees a message's group. Where the message comes again, those that
+// wait behind it must not overtake it, and are returned to be released.
+func (s *source) finished(d *delivery, done bool) (released []*delivery) {
+	if d.group == "" {
+		return nil
+	}
+	delete(s.busy, d.group)
+	if done {
+		return nil
+	}
+	var kept []*delivery
+	for _, other := range s.queue {
+		if other.group == d.group {
+			released = append(released, other)
+		} else {
+			kept = append(kept, other)
+		}
+	}
+	s.queue = kept
+	return released
+}
