@@ -1,7 +1,6 @@
 package converse
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -286,13 +285,4 @@ func isDocumentName(name string) bool {
 		space = isSpace
 	}
 	return name != "" && len(name) <= maxDocumentName // all of it is ASCII
-}
-
-// object returns a JSON object without the space around it, "{}" for none.
-func object(raw json.RawMessage) ([]byte, bool) {
-	trimmed := bytes.TrimSpace(raw)
-	if len(trimmed) == 0 {
-		return []byte("{}"), true
-	}
-	return trimmed, trimmed[0] == '{' && json.Valid(trimmed)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -342,14 +343,12 @@ func (c Contents) sizeHint() int {
 // of which it would lose something, is kept as it is.
 func decodeContent(raw json.RawMessage) (Content, error) {
 	trimmed := bytes.TrimSpace(raw)
-	if len(trimmed) == 0 || trimmed[0] != '{' {
+	all, isObject := entries(trimmed, '{')
+	if !isObject {
 		return nil, errors.New(`a block is a JSON object with one key, such as {"text":"…"}`)
 	}
-	if !json.Valid(trimmed) {
-		return nil, errors.New("a block is not valid JSON")
-	}
 	ok := true
-	c := readContent(readFields(trimmed, &ok))
+	c := readContent(fields{all, &ok})
 	if c == nil || !ok {
 		return Raw(bytes.Clone(trimmed)), nil
 	}
@@ -361,91 +360,88 @@ func readContent(f fields) (c Content) {
 	if len(f.members) != 1 {
 		return nil
 	}
-	defer f.end()
-	for kind := range f.members {
-		switch kind {
-		case "text":
-			return Text(f.str(kind))
-		case "image":
-			v := f.object(kind)
-			defer v.end()
-			format, data, uri, owner := v.media()
-			return Image{format, data, uri, owner}
-		case "video":
-			v := f.object(kind)
-			defer v.end()
-			format, data, uri, owner := v.media()
-			return Video{format, data, uri, owner}
-		case "audio":
-			v := f.object(kind)
-			defer v.end()
-			format, data, uri, owner := v.media()
-			return Audio{format, data, uri, owner}
-		case "document":
-			return readDocument(f.object(kind))
-		case "toolUse":
-			v := f.object(kind)
-			defer v.end()
-			return ToolUse{ID: v.str("toolUseId"), Name: v.str("name"), Input: v.input("input")}
-		case "toolResult":
-			v := f.object(kind)
-			defer v.end()
-			return ToolResult{ToolUseID: v.str("toolUseId"), Content: v.contents("content"), Status: ToolStatus(v.optional("status"))}
-		case "json":
-			return JSON(f.rawObject(kind))
-		case "reasoningContent":
-			v := f.object(kind)
-			defer v.end()
-			if v.has("redactedContent") {
-				return Redacted(v.blob("redactedContent"))
-			}
-			text := v.object("reasoningText")
-			defer text.end()
-			return Reasoning{Text: text.str("text"), Signature: text.optional("signature")}
-		case "citationsContent":
-			v := f.object(kind)
-			defer v.end()
-			cited := CitedText{Content: v.texts("content")}
-			if !v.has("citations") {
-				return cited
-			}
-			cited.Citations = []Citation{}
-			for _, raw := range v.list("citations") {
-				cited.Citations = append(cited.Citations, readCitation(readFields(raw, v.ok)))
-			}
-			return cited
-		case "searchResult":
-			v := f.object(kind)
-			defer v.end()
-			return SearchResult{Source: v.str("source"), Title: v.str("title"), Content: v.texts("content"), Citations: v.citations()}
-		case "guardContent":
-			v := f.object(kind)
-			defer v.end()
-			if v.has("image") {
-				image := v.object("image")
-				defer image.end()
-				source := image.object("source")
-				defer source.end()
-				return GuardImage{Format: image.str("format"), Bytes: source.blob("bytes")}
-			}
-			text := v.object("text")
-			defer text.end()
-			guarded := GuardText{Text: text.str("text")}
-			if text.has("qualifiers") {
-				guarded.Qualifiers = []Qualifier{}
-				for _, raw := range text.list("qualifiers") {
-					guarded.Qualifiers = append(guarded.Qualifiers, Qualifier(readString(raw, text.ok)))
-				}
-			}
-			return guarded
-		case "cachePoint":
-			v := f.object(kind)
-			defer v.end()
-			if v.str("type") != "default" {
-				return nil
-			}
-			return CachePoint{TTL: v.optional("ttl")}
+	switch kind := f.members[0].key; kind {
+	case "text":
+		return Text(f.str(kind))
+	case "image":
+		v := f.object(kind)
+		defer v.end()
+		format, data, uri, owner := v.media()
+		return Image{format, data, uri, owner}
+	case "video":
+		v := f.object(kind)
+		defer v.end()
+		format, data, uri, owner := v.media()
+		return Video{format, data, uri, owner}
+	case "audio":
+		v := f.object(kind)
+		defer v.end()
+		format, data, uri, owner := v.media()
+		return Audio{format, data, uri, owner}
+	case "document":
+		return readDocument(f.object(kind))
+	case "toolUse":
+		v := f.object(kind)
+		defer v.end()
+		return ToolUse{ID: v.str("toolUseId"), Name: v.str("name"), Input: v.input("input")}
+	case "toolResult":
+		v := f.object(kind)
+		defer v.end()
+		return ToolResult{ToolUseID: v.str("toolUseId"), Content: v.contents("content"), Status: ToolStatus(v.optional("status"))}
+	case "json":
+		return JSON(f.rawObject(kind))
+	case "reasoningContent":
+		v := f.object(kind)
+		defer v.end()
+		if v.has("redactedContent") {
+			return Redacted(v.blob("redactedContent"))
 		}
+		text := v.object("reasoningText")
+		defer text.end()
+		return Reasoning{Text: text.str("text"), Signature: text.optional("signature")}
+	case "citationsContent":
+		v := f.object(kind)
+		defer v.end()
+		cited := CitedText{Content: v.texts("content")}
+		if !v.has("citations") {
+			return cited
+		}
+		cited.Citations = []Citation{}
+		for _, m := range v.list("citations") {
+			cited.Citations = append(cited.Citations, readCitation(readFields(m.value, v.ok)))
+		}
+		return cited
+	case "searchResult":
+		v := f.object(kind)
+		defer v.end()
+		return SearchResult{Source: v.str("source"), Title: v.str("title"), Content: v.texts("content"), Citations: v.citations()}
+	case "guardContent":
+		v := f.object(kind)
+		defer v.end()
+		if v.has("image") {
+			image := v.object("image")
+			defer image.end()
+			source := image.object("source")
+			defer source.end()
+			return GuardImage{Format: image.str("format"), Bytes: source.blob("bytes")}
+		}
+		text := v.object("text")
+		defer text.end()
+		guarded := GuardText{Text: text.str("text")}
+		if text.has("qualifiers") {
+			guarded.Qualifiers = []Qualifier{}
+			for _, m := range text.list("qualifiers") {
+				guarded.Qualifiers = append(guarded.Qualifiers, Qualifier(readString(m.value, text.ok)))
+			}
+		}
+		return guarded
+	case "cachePoint":
+		v := f.object(kind)
+		defer v.end()
+		if v.str("type") != "default" {
+			return nil
+		}
+		return CachePoint{TTL: v.optional("ttl")}
 	}
 	return nil
 }
@@ -497,41 +493,45 @@ func readCitation(f fields) Citation {
 // one that must be there is not, or is of another type, or one is left, ok is
 // made false: the block can not be told by a value of ours without a loss.
 type fields struct {
-	members map[string]json.RawMessage
+	members []member
 	ok      *bool
 }
 
 func readFields(raw json.RawMessage, ok *bool) fields {
-	f := fields{ok: ok}
-	f.want(len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &f.members) == nil)
-	return f
+	all, isObject := entries(raw, '{')
+	*ok = *ok && isObject
+	return fields{all, ok}
 }
 
-func (f fields) want(ok bool) { *f.ok = *f.ok && ok }
+func (f *fields) want(ok bool) { *f.ok = *f.ok && ok }
 
 // end says that all members were read.
-func (f fields) end() { f.want(len(f.members) == 0) }
+func (f *fields) end() { f.want(len(f.members) == 0) }
 
-func (f fields) has(key string) bool { _, ok := f.members[key]; return ok }
+func (f *fields) has(key string) bool { return find(f.members, key) != nil }
 
-func (f fields) take(key string) json.RawMessage {
-	raw := f.members[key]
-	delete(f.members, key)
-	return raw
+func (f *fields) take(key string) json.RawMessage {
+	for i, m := range f.members {
+		if m.key == key {
+			f.members = slices.Delete(f.members, i, i+1)
+			return m.value
+		}
+	}
+	return nil
 }
 
-func (f fields) object(key string) fields { return readFields(f.take(key), f.ok) }
+func (f *fields) object(key string) fields { return readFields(f.take(key), f.ok) }
 
-func (f fields) rawObject(key string) json.RawMessage {
+func (f *fields) rawObject(key string) json.RawMessage {
 	raw := f.take(key)
 	f.want(len(raw) > 0 && raw[0] == '{')
-	return raw
+	return bytes.Clone(raw)
 }
 
-func (f fields) str(key string) string { return readString(f.take(key), f.ok) }
+func (f *fields) str(key string) string { return readString(f.take(key), f.ok) }
 
 // optional reads a string that may be missing; an empty one is the same.
-func (f fields) optional(key string) string {
+func (f *fields) optional(key string) string {
 	if !f.has(key) {
 		return ""
 	}
@@ -539,43 +539,45 @@ func (f fields) optional(key string) string {
 }
 
 func readString(raw json.RawMessage, ok *bool) (s string) {
-	*ok = *ok && len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil
-	return s
+	if len(raw) == 0 || raw[0] != '"' {
+		*ok = false
+		return ""
+	}
+	return unquote(raw)
 }
 
-func (f fields) number(key string) int {
+func (f *fields) number(key string) int {
 	n, err := strconv.Atoi(string(f.take(key)))
 	f.want(err == nil)
 	return n
 }
 
 // blob reads base64, in the one form that we write.
-func (f fields) blob(key string) []byte {
+func (f *fields) blob(key string) []byte {
 	text := f.str(key)
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	f.want(err == nil && base64.StdEncoding.EncodedLen(len(data)) == len(text))
 	return data
 }
 
-func (f fields) list(key string) []json.RawMessage {
-	var list []json.RawMessage
-	raw := f.take(key)
-	f.want(len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &list) == nil)
-	return list
+func (f *fields) list(key string) []member {
+	all, isList := entries(f.take(key), '[')
+	f.want(isList)
+	return all
 }
 
-func (f fields) texts(key string) []string {
+func (f *fields) texts(key string) []string {
 	list := f.list(key)
 	texts := make([]string, len(list))
-	for i, raw := range list {
-		v := readFields(raw, f.ok)
+	for i, m := range list {
+		v := readFields(m.value, f.ok)
 		texts[i] = v.str("text")
 		v.end()
 	}
 	return texts
 }
 
-func (f fields) contents(key string) Contents {
+func (f *fields) contents(key string) Contents {
 	contents, err := decodeContents(f.list(key))
 	f.want(err == nil)
 	return contents
@@ -583,18 +585,18 @@ func (f fields) contents(key string) Contents {
 
 // input is a tool's arguments. A model that calls a tool without arguments may
 // send nothing, null or an empty string.
-func (f fields) input(key string) json.RawMessage {
+func (f *fields) input(key string) json.RawMessage {
 	switch raw := f.take(key); {
 	case len(raw) == 0, string(raw) == "null", string(raw) == `""`:
 		return json.RawMessage("{}")
 	default:
 		f.want(raw[0] == '{')
-		return raw
+		return bytes.Clone(raw)
 	}
 }
 
 // citations reads a citations configuration that is on, or none.
-func (f fields) citations() bool {
+func (f *fields) citations() bool {
 	if !f.has("citations") {
 		return false
 	}
@@ -604,7 +606,7 @@ func (f fields) citations() bool {
 	return true
 }
 
-func (f fields) media() (format string, data []byte, uri, owner string) {
+func (f *fields) media() (format string, data []byte, uri, owner string) {
 	format = f.str("format")
 	source := f.object("source")
 	defer source.end()
@@ -613,7 +615,7 @@ func (f fields) media() (format string, data []byte, uri, owner string) {
 }
 
 // data reads the bytes of a source, or where they are.
-func (f fields) data() (data []byte, uri, owner string) {
+func (f *fields) data() (data []byte, uri, owner string) {
 	if !f.has("s3Location") {
 		return f.blob("bytes"), "", ""
 	}

@@ -134,19 +134,6 @@ func TestBadContentIsRefused(t *testing.T) {
 	}
 }
 
-func TestAppendStringIsJSON(t *testing.T) {
-	for _, s := range []string{"", "plain", "日本語😀", "\x00\x1f\"\\/\b\f\n\r\t", "bad \xff utf8 \xe3\x81", "<>&\u2028"} {
-		quoted := appendString(nil, s)
-		var got string
-		require.NoError(t, json.Unmarshal(quoted, &got), "%q", quoted)
-		want, err := json.Marshal(s)
-		require.NoError(t, err)
-		var same string
-		require.NoError(t, json.Unmarshal(want, &same))
-		assert.Equal(t, same, got)
-	}
-}
-
 // canonical is JSON without what the round trip may change: space, the way
 // that strings are escaped, and optional strings that are empty.
 func canonical(t *testing.T, data []byte) any {

@@ -1,7 +1,8 @@
 package converse
 
 import (
-	"encoding/json"
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -92,11 +93,16 @@ func (c Contents) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads blocks of the Converse API. A block that this version
 // does not know becomes [Raw].
 func (c *Contents) UnmarshalJSON(data []byte) error {
-	var raws []json.RawMessage
-	if err := json.Unmarshal(data, &raws); err != nil {
-		return err
+	data = bytes.TrimSpace(data)
+	if string(data) == "null" {
+		*c = nil
+		return nil
 	}
-	contents, err := decodeContents(raws)
+	blocks, isList := entries(data, '[')
+	if !isList {
+		return errors.New("content is not a list of blocks")
+	}
+	contents, err := decodeContents(blocks)
 	if err != nil {
 		return err
 	}
@@ -104,10 +110,10 @@ func (c *Contents) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func decodeContents(raws []json.RawMessage) (Contents, error) {
-	contents := make(Contents, 0, len(raws))
-	for i, raw := range raws {
-		c, err := decodeContent(raw)
+func decodeContents(blocks []member) (Contents, error) {
+	contents := make(Contents, 0, len(blocks))
+	for i, block := range blocks {
+		c, err := decodeContent(block.value)
 		if err != nil {
 			return nil, fmt.Errorf("content[%d]: %w", i, err)
 		}

@@ -1,6 +1,7 @@
 package converse
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -424,16 +425,12 @@ func (c *checker) media(block Content) {
 		c.document(b)
 		c.pop()
 	case Raw:
-		raw, ok := object(json.RawMessage(b))
-		var keys map[string]json.RawMessage
-		if !ok || json.Unmarshal(raw, &keys) != nil || len(keys) != 1 {
+		all, ok := entries(bytes.TrimSpace(b), '{')
+		switch {
+		case !ok || len(all) != 1:
 			c.add("", "it is not a JSON object of one key")
-			return
-		}
-		for key, member := range keys {
-			if string(member) == "null" {
-				c.add(key, "it is null")
-			}
+		case string(all[0].value) == "null":
+			c.add(all[0].key, "it is null")
 		}
 	}
 }
@@ -703,8 +700,8 @@ func (c *checker) tool(i int) {
 	if t.System {
 		return
 	}
-	var schema struct{ Type json.RawMessage }
-	if err := json.Unmarshal(t.InputSchema, &schema); err != nil || string(schema.Type) != `"object"` {
+	schema, ok := entries(bytes.TrimSpace(t.InputSchema), '{')
+	if !ok || string(find(schema, "type")) != `"object"` {
 		c.add("inputSchema.json", "it is not a JSON Schema of type object")
 	}
 }

@@ -1,6 +1,7 @@
 package converse
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,52 +49,60 @@ type Response struct {
 // Text is all text of the answer.
 func (r *Response) Text() string { return r.Message.Text() }
 
-// wireResponse is the body of a Converse response (API reference,
-// ConverseResponse).
-type wireResponse struct {
-	Output struct {
-		Message *Message `json:"message"`
-	} `json:"output"`
-	StopReason                    bedrockkit.StopReason `json:"stopReason"`
-	Usage                         json.RawMessage       `json:"usage"`
-	AdditionalModelResponseFields json.RawMessage       `json:"additionalModelResponseFields"`
-	Trace                         json.RawMessage       `json:"trace"`
-	ServiceTier                   struct {
-		Type bedrockkit.ServiceTier `json:"type"`
-	} `json:"serviceTier"`
-}
-
-// decode reads a Converse response within an attempt.
+// decode reads a Converse response (API reference, ConverseResponse) within an
+// attempt.
 func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 	raw, err := rawResponse(resp)
 	if err != nil {
 		return err
 	}
-	var w wireResponse
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf("the response of %d bytes is not that of Converse: %w", len(raw), err)}
+	corrupt := func(format string, args ...any) error {
+		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf(format, args...)}
 	}
-	if w.Output.Message == nil {
+	body, ok := entries(bytes.TrimSpace(raw), '{')
+	if !ok {
+		return corrupt("the response of %d bytes is no JSON object", len(raw))
+	}
+	output, _ := entries(find(body, "output"), '{')
+	message, ok := entries(find(output, "message"), '{')
+	if !ok {
 		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
 	}
-	call.Usage = bedrockkit.Usage{Unknown: true}
-	if w.Usage != nil {
-		if call.Usage, err = bedrockkit.ParseConverseUsage(w.Usage); err != nil {
-			return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: err}
+	r.Message = Message{Role: Role(text(message, "role"))}
+	if content := find(message, "content"); content != nil {
+		if err := r.Message.Content.UnmarshalJSON(content); err != nil {
+			return corrupt("the response of %d bytes is not that of Converse: %w", len(raw), err)
 		}
 	}
+	call.Usage = bedrockkit.Usage{Unknown: true}
+	if usage := find(body, "usage"); usage != nil {
+		if call.Usage, err = bedrockkit.ParseConverseUsage(usage); err != nil {
+			return corrupt("%w", err)
+		}
+	}
+	reason := bedrockkit.StopReason(text(body, "stopReason"))
 	switch {
-	case w.StopReason == "":
-		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: errors.New("the response has no stop reason")}
-	case w.StopReason.Malformed():
-		return malformed(w.StopReason)
+	case reason == "":
+		return corrupt("the response has no stop reason")
+	case reason.Malformed():
+		return malformed(reason)
 	}
-	call.StopReason = w.StopReason
-	if w.ServiceTier.Type != "" {
-		call.ServiceTier = w.ServiceTier.Type
+	call.StopReason = reason
+	tier, _ := entries(find(body, "serviceTier"), '{')
+	if served := text(tier, "type"); served != "" {
+		call.ServiceTier = bedrockkit.ServiceTier(served)
 	}
-	r.Message, r.AdditionalFields, r.Trace = *w.Output.Message, w.AdditionalModelResponseFields, w.Trace
+	r.AdditionalFields, r.Trace = bytes.Clone(find(body, "additionalModelResponseFields")), bytes.Clone(find(body, "trace"))
 	return nil
+}
+
+// text is a member that is a string, or empty.
+func text(all []member, key string) string {
+	raw := find(all, key)
+	if len(raw) == 0 || raw[0] != '"' {
+		return ""
+	}
+	return unquote(raw)
 }
 
 func malformed(reason bedrockkit.StopReason) error {

@@ -32,28 +32,11 @@ type stricter struct {
 	err  error
 }
 
-type member struct {
-	key   string
-	value json.RawMessage
-}
-
 // members are those of a JSON object, in their order.
 func members(raw json.RawMessage) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+	list, ok := entries(bytes.TrimSpace(raw), '{')
+	if !ok {
 		return nil, errors.New("a schema in it is no JSON object")
-	}
-	var list []member
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{key: token.(string)} // a key always is one
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		list = append(list, m)
 	}
 	return list, nil
 }
