@@ -12,6 +12,11 @@
 //	}
 //	fmt.Println(result.Output.Text(), result.Usage, result.Cost)
 //
+// The packages below this one have the bodies of the model families for
+// [Invoke]: Anthropic, Nova, Titan, Cohere, Llama and Mistral. [Raw] is a body as
+// it is, and a type of your own is one by two methods (see [Payload]). Package
+// stream reads their streams, and package converse speaks to all models alike.
+//
 // It extends the AWS SDK and does not hide it: credentials, signing, endpoints,
 // regions and the HTTP client are those of the [bedrockruntime.Client] that it
 // is given, and that client stays yours for whatever is not wrapped here.

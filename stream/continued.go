@@ -62,13 +62,18 @@ func (a *accumulator) onlyText() (string, bool) {
 }
 
 // joins fits an event of the continuation to what came before it. It reports
-// whether nothing is left of the event: the message began long ago.
+// whether nothing is left of the event: the message and its text have begun
+// before.
 func (s *Stream) joins(ev *Event) bool {
 	if s.trimmed && ev.Type == Text {
 		// The white space that was cut off for the service is there already.
 		ev.Text = strings.TrimLeft(ev.Text, " \t\r\n")
 		s.trimmed = ev.Text == ""
 		return s.trimmed
+	}
+	if ev.Type == BlockStart && ev.ToolUseID == "" && ev.ToolName == "" && ev.Raw == nil {
+		b, err := s.acc.block(ev.Index)
+		return err == nil && b.Kind == BlockText && !b.Complete
 	}
 	return ev.Type == MessageStart
 }

@@ -146,7 +146,7 @@ func (i *invocation) stopped(reason bedrockkit.StopReason) bedrockkit.StopReason
 }
 
 // errFrame is a payload that is not what its event says.
-var errFrame = errors.New("the payload of an event can not be read")
+var errFrame = errors.New("the payload of an event cannot be read")
 
 // frame hands one frame to the decoder, or returns the error that it tells.
 func (s *Stream) frame(f *eventstream.Frame) error {
@@ -170,7 +170,7 @@ func exception(name string, payload []byte) error {
 		OriginalMessage    string `json:"originalMessage"`
 		OriginalStatusCode *int32 `json:"originalStatusCode"`
 	}
-	// A message that can not be read takes nothing from the error's type.
+	// A message that cannot be read takes nothing from the error's type.
 	_ = json.Unmarshal(payload, &body)
 	message := aws.String(body.Message + body.Upper)
 	switch strings.ToLower(name) {

@@ -16,7 +16,10 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/bedrockx/llama"
+	"github.com/mangaassist/bedrockkit/bedrockx/mistral"
+	"github.com/mangaassist/bedrockkit/bedrockx/nova"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -125,6 +128,53 @@ func TestInvoke(t *testing.T) {
 	assert.Equal(t, "Hi", text)
 	assert.Equal(t, 77, bound)
 	assert.Equal(t, `{"prompt":"hello","max_gen_len":77}`, string(srv.Requests()[0].Body))
+}
+
+// An answer that broke goes on where the family can be given its beginning.
+func TestInvokeContinued(t *testing.T) {
+	begun := []anthropic.Message{anthropic.User("hello"), anthropic.Assistant("Well: ")}
+	for _, tt := range []struct {
+		name string
+		open open
+		want string // the last text of the second request
+	}{
+		{"Anthropic", opening("anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun[:1]}, stream.Anthropic), "one two"},
+		{"Anthropic, begun", opening("anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun}, stream.Anthropic), "Well: one two"},
+		{"Nova", opening("us.amazon.nova-lite-v1:0", nova.Request{Messages: []nova.Message{nova.User("hello")}}, stream.Nova), "one two"},
+		{"Llama", opening("us.meta.llama3-3-70b-instruct-v1:0", llama.Request{Prompt: "hello: "}, stream.Llama), "hello: one two"},
+		{"Mistral", opening("mistral.mixtral-8x7b-instruct-v0:1", mistral.TextRequest{Prompt: "hello: "}, stream.Mistral), "hello: one two"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+			srv.Reply(bedrocktest.Text("one two three").Chunks("one ", "two ", "three").Edit(func(frames []bedrocktest.Frame) []bedrocktest.Frame {
+				for i, f := range frames {
+					if strings.Contains(string(f.Payload), "three") {
+						return frames[:i]
+					}
+				}
+				return frames
+			}), bedrocktest.Text("three four").Chunks("three", " four"))
+			s, err := tt.open(t.Context(), bedrockx.New(srv.Client()), continued(1))
+			require.NoError(t, err)
+			text, _, err := read(s)
+			require.NoError(t, err)
+			assert.Equal(t, "one two three four", text)
+			r := s.Result()
+			assert.True(t, r.Complete)
+			assert.Equal(t, 1, r.Continued)
+			assert.True(t, r.Usage.Unknown)
+			assert.Len(t, r.Blocks, 1)
+			sent := srv.Requests()[1].Messages
+			assert.Equal(t, tt.want, sent[len(sent)-1].Text())
+		})
+	}
+	assert.Equal(t, "Well: ", begun[1].Content[0].Text, "the request was not changed")
+}
+
+func opening[In stream.Request](model bedrockkit.ModelID, in In, dec stream.Decoder) open {
+	return func(ctx context.Context, c *bedrockx.Client, optFns ...func(*bedrockx.Options)) (*stream.Stream, error) {
+		return stream.Invoke(ctx, c, model, in, dec, optFns...)
+	}
 }
 
 // ConverseStream tells the same in words of its own.

@@ -120,7 +120,19 @@ type Request interface {
 // Invoke is [InvokeModel] with a typed request.
 //
 //	s, err := stream.Invoke(ctx, client, model, nova.Request{…}, stream.Nova)
-func Invoke(ctx context.Context, c *bedrockx.Client, model bedrockkit.ModelID, in Request, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+//
+// A request with a method Continued(soFar string), which returns the request
+// for the rest of an answer, is asked for it where bedrockx.Options.Continue
+// says so.
+func Invoke[In Request](ctx context.Context, c *bedrockx.Client, model bedrockkit.ModelID, in In, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
+	call, err := requestCall(model, in)
+	if err != nil {
+		return nil, err
+	}
+	return openInvoke(ctx, c, call, dec, optFns)
+}
+
+func requestCall[In Request](model bedrockkit.ModelID, in In) (*bedrockx.Call, error) {
 	body, err := in.EncodeInvoke(model)
 	if err != nil {
 		return nil, &bedrockx.Error{Op: bedrockx.OpInvokeModelStream, Model: model, Kind: bedrockx.KindValidation, Err: err}
@@ -131,10 +143,13 @@ func Invoke(ctx context.Context, c *bedrockx.Client, model bedrockkit.ModelID, i
 			return &bedrockruntime.InvokeModelWithResponseStreamInput{Body: body}, nil
 		},
 	}
-	if b, ok := in.(bedrockx.OutputBound); ok {
+	if b, ok := any(in).(bedrockx.OutputBound); ok {
 		call.MaxTokens = b.MaxOutputTokens()
 	}
-	return openInvoke(ctx, c, call, dec, optFns)
+	if r, ok := any(in).(interface{ Continued(soFar string) In }); ok {
+		call.Continuation = func(soFar string) (*bedrockx.Call, error) { return requestCall(model, r.Continued(soFar)) }
+	}
+	return call, nil
 }
 
 func openInvoke(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, dec Decoder, optFns []func(*bedrockx.Options)) (*Stream, error) {

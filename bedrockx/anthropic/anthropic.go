@@ -3,6 +3,7 @@ package anthropic
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
@@ -157,6 +158,27 @@ func StopReason(reason string) bedrockkit.StopReason {
 
 // MaxOutputTokens is MaxTokens.
 func (r Request) MaxOutputTokens() int { return r.MaxTokens }
+
+// Continued is the request for the rest of an answer that begins with soFar,
+// which the assistant is made to have said. Models that take no such beginning
+// refuse it.
+func (r Request) Continued(soFar string) Request {
+	r.Messages = slices.Clone(r.Messages)
+	n := len(r.Messages) - 1
+	if n < 0 || r.Messages[n].Role != "assistant" {
+		r.Messages = append(r.Messages, Assistant(soFar))
+		return r
+	}
+	// The request has begun the answer itself.
+	content := slices.Clone(r.Messages[n].Content)
+	if last := len(content) - 1; last >= 0 && content[last].Type == "text" {
+		content[last].Text += soFar
+	} else {
+		content = append(content, Text(soFar)...)
+	}
+	r.Messages[n].Content = content
+	return r
+}
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {

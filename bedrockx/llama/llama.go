@@ -53,6 +53,12 @@ func (r Request) MaxOutputTokens() int {
 
 const defaultMaxGenLen = 512
 
+// Continued is the request for the rest of an answer that begins with soFar.
+func (r Request) Continued(soFar string) Request {
+	r.Prompt += soFar
+	return r
+}
+
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
 	if err := family.CheckModel(model, "llama.Request", "meta.llama"); err != nil {

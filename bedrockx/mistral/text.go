@@ -65,6 +65,12 @@ func StopReason(reason string) bedrockkit.StopReason {
 // MaxOutputTokens is MaxTokens; 0 stands for the most that the model gives.
 func (r TextRequest) MaxOutputTokens() int { return r.MaxTokens }
 
+// Continued is the request for the rest of an answer that begins with soFar.
+func (r TextRequest) Continued(soFar string) TextRequest {
+	r.Prompt += soFar
+	return r
+}
+
 const maxStops = 10
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.

@@ -194,6 +194,26 @@ func (u Usage) Buckets() bedrockkit.Usage {
 // MaxOutputTokens is MaxTokens; 0 stands for the most that the model gives.
 func (r Request) MaxOutputTokens() int { return r.InferenceConfig.MaxTokens }
 
+// Continued is the request for the rest of an answer that begins with soFar,
+// which the assistant is made to have said.
+func (r Request) Continued(soFar string) Request {
+	r.Messages = slices.Clone(r.Messages)
+	n := len(r.Messages) - 1
+	if n < 0 || r.Messages[n].Role != "assistant" {
+		r.Messages = append(r.Messages, Assistant(soFar))
+		return r
+	}
+	// The request has begun the answer itself.
+	content := slices.Clone(r.Messages[n].Content)
+	if last := len(content) - 1; last >= 0 && content[last].Text != "" {
+		content[last].Text += soFar
+	} else {
+		content = append(content, Text(soFar)...)
+	}
+	r.Messages[n].Content = content
+	return r
+}
+
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
 	if err := family.CheckModel(model, "nova.Request", "amazon.nova-"); err != nil {
