@@ -26,6 +26,9 @@ type encoder struct {
 	out     []byte
 	members []member // those of the objects that are open
 	moved   []byte
+
+	ignore     []string // names of members of the outermost object
+	cold, warm bool     // a temperature that is 0, one that is not
 }
 
 // A member of an object, by offsets into out.
@@ -34,7 +37,7 @@ type member struct{ start, nameEnd, end int }
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 func (e *encoder) release() {
-	e.src = nil
+	e.src, e.ignore = nil, nil
 	if cap(e.out)+cap(e.moved) <= maxKept {
 		encoders.Put(e)
 	}
@@ -43,6 +46,7 @@ func (e *encoder) release() {
 // json writes one JSON value, which must be all of src.
 func (e *encoder) json(src []byte) error {
 	e.src, e.pos, e.members = src, 0, e.members[:0]
+	e.cold, e.warm = false, false
 	if err := e.value(0); err != nil {
 		return fmt.Errorf("body at byte %d: %w", e.pos, err)
 	}
@@ -217,7 +221,14 @@ func (e *encoder) object(depth int) error {
 			return err
 		}
 		m.end = len(e.out)
-		e.members = append(e.members, m)
+		if depth <= 2 && string(e.name(m)) == "temperature" {
+			e.temperature(e.out[m.nameEnd:])
+		}
+		if depth == 1 && len(e.ignore) > 0 && slices.Contains(e.ignore, string(e.name(m))) {
+			e.out = e.out[:m.start]
+		} else {
+			e.members = append(e.members, m)
+		}
 		switch e.space() {
 		case ',':
 			e.pos++
@@ -237,6 +248,23 @@ func (e *encoder) object(depth int) error {
 	e.members = e.members[:first]
 	e.out = append(e.out, '}')
 	return nil
+}
+
+// temperature notes a temperature as it was written: tag, length, digits.
+func (e *encoder) temperature(value []byte) {
+	zero := value[0] == '#'
+	if zero {
+		mantissa := value[5:]
+		if i := bytes.IndexAny(mantissa, "eE"); i >= 0 {
+			mantissa = mantissa[:i]
+		}
+		zero = len(bytes.Trim(mantissa, "-0.")) == 0
+	}
+	if zero {
+		e.cold = true
+	} else {
+		e.warm = true
+	}
 }
 
 // name is the name of a member, without its tag and length.

@@ -1,7 +1,8 @@
 // Package cache is for answers that are kept and given again: a store, the key
 // of a request, and the rule that of many equal requests at once only one is
 // sent. It knows nothing of calls and streams; what may be kept, and for how
-// long, is decided by its user.
+// long, is decided by its user, which is bedrockx.Cache for the calls of this
+// module. Use the package by itself for stores, or for what is no call.
 //
 //	memory := memcache.New()
 //	redis, err := rediscache.New(client)
@@ -77,6 +78,8 @@
 // is not one of a pair is written as the three bytes that UTF-8 would have for
 // it. No pre-image is the beginning of another, and each can be read back in
 // one way only.
+//
+// Members that Request.Ignore names are left out, as if the body had none.
 //
 // A body that has no one meaning has no key: one with a name twice in an
 // object, with bytes that are not UTF-8, nested deeper than 128, larger than

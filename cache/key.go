@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"net/url"
@@ -80,7 +81,23 @@ type Request struct {
 	// Body is the JSON body: messages, system, tools, inference parameters and
 	// all else. Equal JSON gives equal keys: see the package comment.
 	Body []byte
+
+	// Ignore names members of the body's outermost object that the answer does
+	// not depend on, such as "requestMetadata" of Converse. The key is that of
+	// a body without them.
+	Ignore []string
+
+	// Repeatable says that only a request whose answer can be expected to come
+	// out the same again has a key: one whose temperature is 0. The
+	// temperature is what has this name in the body's outermost object or in
+	// an object that is a member of it, as inferenceConfig of Converse. The
+	// error is [ErrTemperature].
+	Repeatable bool
 }
+
+// ErrTemperature is the error of a [Request] that must be repeatable and whose
+// temperature is above 0, or unset, which is the model's own default.
+var ErrTemperature = errors.New("the temperature is not 0")
 
 // A Param is a named parameter of a [Request].
 type Param struct{ Name, Value string }
@@ -154,7 +171,14 @@ func (e *encoder) request(r *Request) error {
 		e.text(p.Name)
 		e.text(p.Value)
 	}
-	return e.json(r.Body)
+	e.ignore = r.Ignore
+	if err := e.json(r.Body); err != nil {
+		return err
+	}
+	if r.Repeatable && (e.warm || !e.cold) {
+		return ErrTemperature
+	}
+	return nil
 }
 
 // text writes a string after its length.

@@ -280,3 +280,51 @@ func BenchmarkKey(b *testing.B) {
 		}
 	}
 }
+
+// What Ignore names does not make another key; what has the name further down
+// does.
+func TestIgnored(t *testing.T) {
+	key := func(body string) Key {
+		k, err := NewKeyer(nil).Key(Request{Class: ClassConverse, Model: "m", Body: []byte(body), Ignore: []string{"requestMetadata", "other"}})
+		require.NoError(t, err)
+		return k
+	}
+	want := key(`{"a":1,"z":{"requestMetadata":"x"}}`)
+	for _, body := range []string{
+		`{"requestMetadata":{"user":"1"},"a":1,"z":{"requestMetadata":"x"}}`,
+		`{"z":{"requestMetadata":"x"},"other":[{"a":2}],"a":1,"requestMetadata":null}`,
+	} {
+		assert.Equal(t, want, key(body), body)
+	}
+	assert.NotEqual(t, want, key(`{"a":1,"z":{"requestMetadata":"y"}}`))
+	assert.Equal(t, key(`{}`), key(`{"other":1}`))
+	plain, err := NewKeyer(nil).Key(Request{Class: ClassConverse, Model: "m", Body: []byte(`{"a":1,"z":{"requestMetadata":"x"}}`)})
+	require.NoError(t, err)
+	assert.Equal(t, want, plain, "the key of a body without them")
+}
+
+func TestRepeatable(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"inferenceConfig":{"temperature":0}}`: true,
+		`{"temperature":0.0}`:                   true,
+		`{"temperature":-0e9}`:                  true,
+		`{"te\u006dperature":0}`:                true,
+		`{"requestMetadata":{"a":"b"},"inferenceConfig":{"topP":1,"temperature":0.00}}`: true,
+		`{}`:                    false,
+		`{"temperature":null}`:  false,
+		`{"temperature":"0"}`:   false,
+		`{"temperature":0.1}`:   false,
+		`{"temperature":1e0}`:   false,
+		`{"temperature":false}`: false,
+		`{"inferenceConfig":{"temperature":0},"additionalModelRequestFields":{"temperature":1}}`:            false,
+		`{"messages":[{"content":[{"text":"\"temperature\":0"}]}]}`:                                         false,
+		`{"toolConfig":{"tools":[{"toolSpec":{"inputSchema":{"json":{"properties":{"temperature":0}}}}}]}}`: false,
+	} {
+		_, err := NewKeyer(nil).Key(Request{Class: ClassConverse, Model: "m", Body: []byte(body), Repeatable: true})
+		if want {
+			assert.NoError(t, err, body)
+		} else {
+			assert.ErrorIs(t, err, ErrTemperature, body)
+		}
+	}
+}
