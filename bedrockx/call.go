@@ -71,6 +71,13 @@ type Call struct {
 	// until the first output and keeps the body for later.
 	Decode func(context.Context, *Response) error
 
+	// Share gives a copy of the call, which a [Cache] sends for all who ask the
+	// same at once, a Decode of its own: one that changes the copy and nothing
+	// of this call. For a stream it returns a function that reads what Decode
+	// has left to the end and ends the copy. Where Share is nil, the call
+	// passes by the cache.
+	Share func(*Call) (rest func() error)
+
 	// Continuation returns the call that asks for the rest of a streamed answer
 	// whose beginning is given, for Options.Continue; nil where that can not be
 	// asked for.

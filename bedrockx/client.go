@@ -101,12 +101,14 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 func (c *Client) pipeline(o *Options) Handler {
 	handler := c.retry(limit(send))
 	handler = c.fallback(handler)
+	whole := new(Handler)
+	handler = cached(handler, whole)
 	handler = budget(handler)
 	for _, m := range slices.Backward(o.Middleware) {
 		handler = m(handler)
 	}
-	handler = validate(handler)
-	return handler
+	*whole = validate(handler)
+	return *whole
 }
 
 // validate refuses what can not be right before it costs money.

@@ -26,7 +26,7 @@
 // A [Call] passes these steps, each a [Middleware] but for the last two: send is
 // the innermost [Handler], and meter is [Call.End].
 //
-//	validate → yours (Options.Middleware) → budget → fallback → retry → quota → send → meter
+//	validate → yours (Options.Middleware) → budget → cache → fallback → retry → quota → send → meter
 //
 // An attempt at a unary call ends when its response has been read and decoded,
 // so a response that can not be read counts as a failure of the attempt. An
@@ -69,6 +69,18 @@
 // the most that it can take, and settle on what it did. A budget in the options
 // of a client bounds all its calls, one in the options of a call those of a
 // conversation or a tenant.
+//
+// # Cache
+//
+// With [Options.Cache] an answer is paid for once: a [Cache] over a store of
+// package cache gives whole answers again, of InvokeModel, Converse and their
+// streams alike, and sends one call for many equal ones at the same time. What
+// it answers says CacheHit and costs nothing.
+//
+//	answers := bedrockx.NewCache(memcache.New())
+//	client := bedrockx.NewFromConfig(cfg, func(o *bedrockx.Options) { o.Cache = answers })
+//	…
+//	result, err := bedrockx.Invoke(ctx, client, model, req, func(o *bedrockx.Options) { o.Tenant = tenant })
 //
 // # Mocks
 //

@@ -92,10 +92,10 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	}
 	call.SDKInput = func() (any, error) { return &bedrockruntime.InvokeModelInput{Body: body}, nil }
 	result := &Result[Out]{}
-	call.Decode = func(_ context.Context, resp *Response) error {
+	decode := func(call *Call, resp *Response) (out Out, err error) {
 		raw, err := readBody(resp)
 		if err != nil {
-			return err
+			return out, err
 		}
 		out, usage, stop, err := in.DecodeInvoke(raw)
 		if err != nil || usage.Unknown {
@@ -103,12 +103,22 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		}
 		call.Usage = usage // what cannot be read was billed as well
 		if err != nil {
-			return &Error{Kind: KindCorrupt, Err: err}
+			return out, &Error{Kind: KindCorrupt, Err: err}
 		}
-		result.Output = out
 		call.StopReason = stop
 		if guardrailIntervened(raw) {
 			call.StopReason = bedrockkit.StopGuardrailIntervened
+		}
+		return out, nil
+	}
+	call.Decode = func(_ context.Context, resp *Response) (err error) {
+		result.Output, err = decode(call, resp)
+		return err
+	}
+	call.Share = func(other *Call) func() error {
+		other.Decode = func(_ context.Context, resp *Response) error {
+			_, err := decode(other, resp)
+			return err
 		}
 		return nil
 	}

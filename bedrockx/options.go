@@ -111,6 +111,15 @@ type Options struct {
 	MaxTotalTokens int64
 	Budgets        []*Budget
 
+	// Cache answers calls that were answered before, and Caching says what of a
+	// call may be kept. The default is no cache.
+	Cache   *Cache
+	Caching Caching
+
+	// Tenant is whose calls these are. A cache gives no answer of one tenant to
+	// another. The default is the empty name, which is a tenant too.
+	Tenant string
+
 	// OnAttempt are called after each attempt, in the goroutine of the call
 	// and before the next attempt; so they see the requests that retries and
 	// fallback hide. Each must be safe for concurrent use. There are none by

@@ -151,6 +151,10 @@ func (c *Client) send(ctx context.Context, req Request, o Options) (*Response, e
 	}
 	r := &Response{}
 	call.Decode = func(_ context.Context, resp *bedrockx.Response) error { return r.decode(call, resp) }
+	call.Share = func(other *bedrockx.Call) func() error {
+		other.Decode = func(_ context.Context, resp *bedrockx.Response) error { return new(Response).decode(other, resp) }
+		return nil
+	}
 	if err := c.bedrock.Do(ctx, call, o.Call...); err != nil {
 		return nil, err
 	}

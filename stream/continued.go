@@ -30,7 +30,7 @@ func (s *Stream) resume(err error) error {
 		return err
 	}
 	s.body.Close()
-	next.Decode, next.Continuation = s.begin, broken.Continuation
+	next.Decode, next.Share, next.Continuation = s.begin, s.share, broken.Continuation
 	s.call, s.continued, s.trimmed = next, s.continued+1, len(begun) < len(soFar)
 	if failed := s.open(next); failed != nil {
 		// What broke first is what the reader is told.

@@ -171,7 +171,7 @@ func Open(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, optFns .
 func (s *Stream) begun(ctx context.Context, c *bedrockx.Client, optFns []func(*bedrockx.Options)) (*Stream, error) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.open = func(call *bedrockx.Call) error { return c.Do(ctx, call, optFns...) }
-	s.call.Decode = s.begin
+	s.call.Decode, s.call.Share = s.begin, s.share
 	if err := s.open(s.call); err != nil {
 		s.cancel()
 		return nil, err
@@ -202,7 +202,7 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 	s.dec = s.newDec()
 	s.pending, s.head = s.pending[:0], 0
 	if s.continued == 0 {
-		s.acc = accumulator{}
+		s.acc = accumulator{metered: s.call.CacheHit} // it took nothing, whatever its metadata says
 	}
 	for held := 0; ; {
 		switch err := s.read(); {
@@ -214,6 +214,22 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 		for ; held < len(s.pending); held++ {
 			if s.pending[held].Type.output() || held == maxHeld {
 				return nil
+			}
+		}
+	}
+}
+
+// share makes the Decode of a copy of the call, which is sent for several. What
+// it reads is for whoever keeps the answer.
+func (s *Stream) share(call *bedrockx.Call) (rest func() error) {
+	other := &Stream{call: call, newDec: s.newDec, cancel: func() {}}
+	call.Decode = other.begin
+	return func() error {
+		for {
+			if _, err := other.next(); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
 			}
 		}
 	}
@@ -396,6 +412,9 @@ func (s *Stream) add(ev Event) error {
 	case MessageStop:
 		s.call.StopReason = ev.StopReason
 	case Metadata:
+		if s.call.CacheHit {
+			ev.Usage = &bedrockkit.Usage{}
+		}
 		if ev.Usage != nil {
 			s.call.Usage = *ev.Usage
 		}
