@@ -49,7 +49,7 @@ func open(t *testing.T) (*dynamodb.Client, func(t *testing.T) string) {
 func TestConformance(t *testing.T) {
 	client, table := open(t)
 	sessiontest.Run(t, func(t *testing.T) session.Store { return dynamosession.New(client, table(t)) },
-		func(o *sessiontest.Options) { o.MaxBytes = 1500 << 10 })
+		func(o *sessiontest.Options) { o.MaxBytes = 800 << 10 })
 }
 
 // count is how many items a table has.
@@ -82,14 +82,14 @@ func TestItems(t *testing.T) {
 
 	// One that compresses well stays one item, one that does not has parts;
 	// none are left behind.
-	for text, items := range map[string]int{strings.Repeat("word ", 200_000): 1, incompressible(2 << 20): 4} {
+	for text, items := range map[string]int{strings.Repeat("word ", 200_000): 1, incompressible(1 << 20): 3} {
 		version, err = s.Save(t.Context(), "a", session.History{Messages: say(text), Version: version})
 		require.NoError(t, err)
 		assert.Equal(t, items, count(t, client, name))
 		h, err := s.Load(t.Context(), "a")
 		require.NoError(t, err)
 		assert.Equal(t, text, h.Messages[0].Text())
-		_, err = s.Save(t.Context(), "a", session.History{Messages: say(incompressible(1 << 20)), Version: version - 1})
+		_, err = s.Save(t.Context(), "a", session.History{Messages: say(incompressible(600 << 10)), Version: version - 1})
 		require.ErrorIs(t, err, session.ErrConflict)
 		assert.Equal(t, items, count(t, client, name), "nothing is left of what was refused")
 	}
@@ -150,7 +150,7 @@ func TestSaveThatBreaksOff(t *testing.T) {
 	require.NoError(t, err)
 	for n := 1; n <= 3; n++ {
 		broken := dynamosession.New(&failing{client, n}, name)
-		_, err := broken.Save(t.Context(), "a", session.History{Messages: say(incompressible(2 << 20)), Version: before})
+		_, err := broken.Save(t.Context(), "a", session.History{Messages: say(incompressible(1500 << 10)), Version: before})
 		require.ErrorIs(t, err, errDown)
 		h, err := s.Load(t.Context(), "a")
 		require.NoError(t, err)
