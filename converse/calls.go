@@ -133,7 +133,7 @@ func (l *loop) runCalls(ctx context.Context, turn *Turn) error {
 		return err // the caller of Turns has changed the last message
 	}
 	l.result.Messages = messages
-	if len(turn.added) > 0 && len(OpenCalls(messages)) == 0 {
+	if len(turn.added) > 0 {
 		l.result.Messages = Append(messages, Message{RoleUser, turn.added})
 	}
 	for _, c := range calls {

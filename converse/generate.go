@@ -119,9 +119,7 @@ func newGenerator[T any](format *OutputFormat) (*generator, error) {
 }
 
 func (g *generator) run(ctx context.Context, l *loop) error {
-	model := l.req.Model
-	setDefault(&model, l.o.Model)
-	capability, known := bedrockkit.Capabilities(model)
+	capability, known := l.capability(ctx)
 	strict, err := strictSchema(g.format.Schema)
 	l.req.OutputFormat = nil
 	if err == nil && known && capability.Has(bedrockkit.FeatureStructuredOutput) {
@@ -137,6 +135,26 @@ func (g *generator) run(ctx context.Context, l *loop) error {
 		return g.err
 	}
 	return err
+}
+
+// capability is what the model is known to take, as the pipeline has it.
+func (l *loop) capability(ctx context.Context) (bedrockkit.Capability, bool) {
+	model := l.req.Model
+	setDefault(&model, l.o.Model)
+	o := l.client.bedrock.Options()
+	for _, fn := range l.o.Call {
+		fn(&o)
+	}
+	if model.Base() == "" && o.Resolve != nil {
+		// What can not be resolved is not known, which is no error.
+		if resolved, err := o.Resolve(ctx, model); err == nil {
+			model = resolved
+		}
+	}
+	if o.Capabilities == nil {
+		return bedrockkit.Capabilities(model)
+	}
+	return o.Capabilities(model)
 }
 
 // force makes the model call a tool that takes the value.

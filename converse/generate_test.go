@@ -3,6 +3,7 @@ package converse_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -190,6 +191,31 @@ func TestGenerateAnOpenObject(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"Berserk": 3}, got)
 	assert.Empty(t, srv.Requests()[0].OutputSchema)
+}
+
+// A profile's ARN does not tell its model; the pipeline's resolver does.
+func TestGenerateResolvesTheModel(t *testing.T) {
+	const profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+	for _, resolved := range []bool{true, false} {
+		chat, srv := generator(t, profile, func(o *converse.Options) {
+			o.Call = []func(*bedrockx.Options){func(o *bedrockx.Options) {
+				o.Resolve = func(context.Context, bedrockkit.ModelID) (bedrockkit.ModelID, error) {
+					if !resolved {
+						return "", errors.New("nobody knows")
+					}
+					return native, nil
+				}
+			}}
+		})
+		how := forced
+		if resolved {
+			how = native
+		}
+		srv.Reply(answering(how, `{"stars":5,"summary":"Great."}`))
+		_, _, err := converse.Generate[review](t.Context(), chat, ask("A review."))
+		require.NoError(t, err)
+		assert.Equal(t, resolved, len(srv.Requests()[0].OutputSchema) > 0)
+	}
 }
 
 func TestGenerateOfATypeThatCanNotBe(t *testing.T) {

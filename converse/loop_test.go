@@ -227,6 +227,50 @@ func TestTurnsThatAreChanged(t *testing.T) {
 	assert.Equal(t, "Yes, three.", last.Result.Text())
 }
 
+// What the caller adds beside a call that waits is not lost.
+func TestTurnsAddBesideAnOpenCall(t *testing.T) {
+	pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil },
+		func(o *converse.ToolOptions) { o.Approval = true })
+	chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = append(o.Tools, pay) })
+	srv.Reply(bedrocktest.ToolUse("pay", nil))
+	var history []converse.Message
+	for turn, err := range chat.Turns(t.Context(), ask("Pay.")) {
+		history = turn.Result.Messages
+		if err != nil {
+			require.ErrorIs(t, err, converse.ErrPending)
+			break
+		}
+		turn.Add(converse.Text("Be quick."))
+	}
+	open := converse.OpenCalls(history)
+	require.Len(t, open, 1)
+	history, err := converse.Answer(history, converse.ToolResult{ToolUseID: open[0].ID, Content: converse.Contents{converse.Text("No.")}})
+	require.NoError(t, err)
+	srv.Reply(bedrocktest.Text("ok"))
+	_, err = chat.Run(t.Context(), converse.Request{Messages: history})
+	require.NoError(t, err)
+	last := srv.Requests()[1].Messages[2]
+	require.NotNil(t, last.Blocks[0].ToolResult, "the result comes first")
+	assert.Equal(t, "Be quick.", last.Blocks[1].Text)
+}
+
+// A tool that the model must call gets its input.
+func TestForcedToolGetsItsInput(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		var got stockIn
+		stock := converse.Tool("check_stock", "Says how many.", func(_ context.Context, in stockIn) (int, error) { got = in; return 3, nil })
+		chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = []converse.Function{stock} })
+		srv.Reply(use("Berserk"), bedrocktest.Text("Three."))
+		req := ask("Berserk?")
+		req.ToolChoice.Tool = "check_stock"
+		_, err := run(t, streamed, chat, req)
+		require.NoError(t, err)
+		assert.Equal(t, "Berserk", got.Title)
+		assert.Equal(t, "check_stock", srv.Requests()[0].ToolChoice.Name)
+		assert.Empty(t, srv.Requests()[1].ToolChoice.Name, "once")
+	})
+}
+
 func TestTurnsErrorComesOnceAndLast(t *testing.T) {
 	chat, srv, _ := newChat(t, func(o *converse.Options) { o.MaxRounds = 1 })
 	srv.Reply(use("Berserk"))
