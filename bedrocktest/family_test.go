@@ -110,6 +110,8 @@ func TestFamilyCuts(t *testing.T) {
 		{titan, `{"inputText":"Hi","textGenerationConfig":{"maxTokenCount":1}}`, "results.0.completionReason", "LENGTH"},
 		{llama33, `{"prompt":"Hi","max_gen_len":1}`, "stop_reason", "length"},
 		{mixtral, `{"prompt":"Hi","max_tokens":1}`, "outputs.0.stop_reason", "length"},
+		{large24, `{"messages":[{"role":"user","content":"Hi"}],"max_tokens":1}`, "choices.0.stop_reason", "length"},
+		{commandR, `{"message":"Hi","max_tokens":1}`, "finish_reason", "MAX_TOKENS"},
 	} {
 		srv := bedrocktest.NewServer(t, inProcess)
 		srv.Reply(bedrocktest.Text("One two"))
@@ -125,6 +127,12 @@ func TestFamilyValidation(t *testing.T) {
 	srv := echoServer(t)
 	for _, tt := range []struct{ model, body, want string }{
 		{titan, `{}`, "required key [inputText] not found"},
+		{commandR, `{}`, "required key [message] not found"},
+		{large24, `{"messages":[]}`, "#/messages: expected minimum item count: 1"},
+		{large24, `{"messages":[{"role":"model","content":"x"}]}`, "#/messages/0/role: model is not a valid enum value"},
+		{large24, `{"messages":[{"role":"user","content":"x"}],"max_tokens":0}`, "#/max_tokens: 0 is not greater or equal to 1"},
+		{"amazon.titan-embed-image-v1", `{}`, "at least one of inputText and inputImage"},
+		{"amazon.titan-embed-image-v1", `{"inputText":"x","embeddingConfig":{"outputEmbeddingLength":1}}`, "#/embeddingConfig/outputEmbeddingLength: 1"},
 		{titan, `{"inputText":"x","textGenerationConfig":{"maxTokenCount":0}}`, "#/textGenerationConfig/maxTokenCount: 0 is not greater or equal to 1"},
 		{llama33, `{"prompt":"x","max_gen_len":0}`, "#/max_gen_len: 0 is not greater or equal to 1"},
 		{mixtral, `[]`, "Malformed input request"},

@@ -170,7 +170,7 @@ func readBody(resp *Response) (json.RawMessage, error) {
 		return nil, &Error{Kind: KindEmpty, Err: errors.New("the response holds nothing")}
 	}
 	if first := bytes.TrimSpace(raw)[0]; first != '{' && first != '[' {
-		return nil, &Error{Kind: KindCorrupt, Err: fmt.Errorf("the response of %d bytes is not JSON", len(raw))}
+		return nil, &Error{Kind: KindCorrupt, Err: fmt.Errorf("the response of %d bytes is neither a JSON object nor a list", len(raw))}
 	}
 	return raw, nil
 }
