@@ -86,17 +86,19 @@ func TestFallbackToAnotherRegion(t *testing.T) {
 	east := bedrocktest.NewServer(t)
 	west := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.Region = "us-west-2" })
 	client := bedrockx.New(east.Client(), quick, fallBackOn(bedrockx.Target{API: west.Client()}))
-	unavailable := bedrocktest.Exception("ServiceUnavailableException")
-	east.Reply(unavailable, unavailable, unavailable)
-	west.Reply(bedrocktest.Text("from the west"))
-	result, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
-	require.NoError(t, err)
-	assert.Equal(t, "from the west", result.Output.Text())
-	assert.Len(t, west.Requests(), 1)
+	for i, code := range []string{"ServiceUnavailableException", "InternalServerException"} {
+		failure := bedrocktest.Exception(code)
+		east.Reply(failure, failure, failure)
+		west.Reply(bedrocktest.Text("from the west"))
+		result, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.NoError(t, err)
+		assert.Equal(t, "from the west", result.Output.Text())
+		assert.Len(t, west.Requests(), i+1)
+	}
 
 	// The next call goes to its own region first again.
 	east.Reply(bedrocktest.Text("from the east"))
-	result, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	result, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
 	require.NoError(t, err)
 	assert.Equal(t, "from the east", result.Output.Text())
 	assert.Empty(t, result.Failures)
@@ -153,6 +155,8 @@ func TestBreaker(t *testing.T) {
 		// Neither the caller's errors nor his leaving count.
 		for range 10 {
 			assert.ErrorIs(t, ask(bedrocktest.Error(400, "ValidationException", "no")), bedrockx.ErrValidation)
+			assert.ErrorIs(t, ask(bedrocktest.Exception("AccessDeniedException")), bedrockx.ErrAccessDenied)
+			assert.ErrorIs(t, ask(bedrocktest.Exception("ResourceNotFoundException")), bedrockx.ErrNotFound)
 			assert.ErrorIs(t, ask(bedrocktest.Throttle()), bedrockx.ErrThrottled)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			srv.Reply(bedrocktest.Text("x").Stall())
@@ -183,6 +187,37 @@ func TestBreaker(t *testing.T) {
 		srv.Reply(bedrocktest.Text("other"))
 		_, err = bedrockx.Invoke(t.Context(), client, sonnet, request("hello"))
 		assert.NoError(t, err)
+	})
+}
+
+// While it is half open, one call probes; the others are not sent.
+func TestBreakerProbesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+			o.MaxAttempts, o.BreakerFailures, o.BreakerCooldown = 1, 1, 10*time.Second
+		})
+		srv.Reply(bedrocktest.Exception("InternalServerException"), bedrocktest.Text("well").Delay(time.Second))
+		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.ErrorIs(t, err, bedrockx.ErrInternal)
+		time.Sleep(10 * time.Second)
+		errs := make(chan error, 20)
+		for range cap(errs) {
+			go func() {
+				_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+				errs <- err
+			}()
+		}
+		answered := 0
+		for range cap(errs) {
+			if err := <-errs; err == nil {
+				answered++
+			} else {
+				assert.ErrorIs(t, err, bedrockx.ErrCircuitOpen)
+			}
+		}
+		assert.Equal(t, 1, answered)
+		assert.Len(t, srv.Requests(), 2)
 	})
 }
 

@@ -282,7 +282,7 @@ func (r *reservation) settle(ctx context.Context, call *Call, err *Error, flowed
 	}
 	ctx = context.WithoutCancel(ctx) // what was used was used
 	if err != nil && err.Kind == KindThrottled {
-		r.lane.throttled.Add(1)
+		r.lane.slowed()
 		r.lane.limiter.tell(r.local, r.lane.quota, func(s QuotaStore, q Quota) error { return s.Throttled(ctx, q) })
 	}
 	if used != r.tokens {

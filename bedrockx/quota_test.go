@@ -3,6 +3,7 @@ package bedrockx_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -618,4 +619,71 @@ func TestPanicInAnAttempt(t *testing.T) {
 	})
 	assert.EqualValues(t, 1100, store.taken.Load())
 	assert.Zero(t, limiter.Stats()[0].Reserved)
+}
+
+// An application inference profile takes of the quota of the model behind it,
+// unless it has one of its own.
+func TestQuotaOfAnApplicationProfile(t *testing.T) {
+	const profile, other bedrockkit.ModelID = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/def"
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.AnyModel = true })
+	limiter, err := bedrockx.NewLimiter([]bedrockx.Quota{
+		{Model: "us.amazon.nova-lite-v1:0", TokensPerMinute: 1 << 40},
+		{Model: other, TokensPerMinute: 1 << 40},
+	})
+	require.NoError(t, err)
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+		o.Limiter = limiter
+		o.Resolve = func(context.Context, bedrockkit.ModelID) (bedrockkit.ModelID, error) {
+			return "us.amazon.nova-lite-v1:0", nil
+		}
+	})
+	for _, id := range []bedrockkit.ModelID{profile, other} {
+		srv.Reply(bedrocktest.Text("x"))
+		require.NoError(t, client.Do(t.Context(), converseCall(id, `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`)))
+	}
+	assert.Equal(t, []bedrockx.QuotaStats{
+		{Region: "us-east-1", Model: other, Admitted: 1},
+		{Region: "us-east-1", Model: "us.amazon.nova-lite-v1:0", Admitted: 1},
+	}, limiter.Stats())
+}
+
+// Models that put out no tokens reserve none.
+func TestQuotaOfAnEmbeddingModel(t *testing.T) {
+	const model bedrockkit.ModelID = "amazon.titan-embed-text-v2:0"
+	srv := bedrocktest.NewServer(t)
+	store := &recording{}
+	_, option := limited(t, bedrockx.Quota{Model: model, TokensPerMinute: 1000}, counted(10), func(o *bedrockx.LimiterOptions) { o.Store = store })
+	var reserved int64
+	srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		reserved = store.taken.Load()
+		return nil
+	})
+	call := converseCall(model, `{"inputText":"pirates"}`)
+	call.Op = bedrockx.OpInvokeModel
+	require.NoError(t, bedrockx.New(srv.Client(), option).Do(t.Context(), call))
+	assert.EqualValues(t, 10, reserved)
+}
+
+// Neither the errors of bounds nor what is said of quotas hold a prompt.
+func TestQuotasHoldNoSecrets(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	const canary = "canary-prompt-1234"
+	limiter, option := limited(t, bedrockx.Quota{RequestsPerMinute: 1}, func(o *bedrockx.LimiterOptions) {
+		o.MaxWait = -1
+		o.InputTokens = func(*bedrockx.Call) int64 { return 1 }
+	})
+	client := bedrockx.New(srv.Client(), option)
+	srv.Reply(bedrocktest.Text(canary))
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request(canary))
+	require.NoError(t, err)
+	_, err = bedrockx.Invoke(t.Context(), client, haiku, request(canary))
+	require.ErrorIs(t, err, bedrockx.ErrLimited)
+	assert.NotContains(t, err.Error(), canary)
+	_, err = bedrockx.Invoke(t.Context(), client, haiku, request(canary), func(o *bedrockx.Options) { o.MaxTotalTokens = 1 })
+	require.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.NotContains(t, err.Error(), canary)
+	stats, err := json.Marshal(limiter.Stats())
+	require.NoError(t, err)
+	assert.NotContains(t, string(stats), canary)
+	assert.JSONEq(t, `[{"region":"us-east-1","model":"anthropic.claude-3-haiku-20240307-v1:0","waiting":0,"reserved_tokens":0,"admitted":1,"shed":1,"throttled":0}]`, string(stats))
 }

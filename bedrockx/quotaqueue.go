@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx/internal/bucket"
 )
+
+// recovery is how long a rate takes at most until it is whole again.
+const recovery = time.Duration((1 - bucket.Floor) / bucket.Recovery * float64(time.Second))
 
 // A lane is the calls of one quota. Of those that wait in it one leads: it asks
 // the store until there is room for it, and hands over to the next. So a lane
@@ -25,6 +29,8 @@ type lane struct {
 	leader   *waiter
 	streak   int   // interactive calls that went while one of batch waited
 	reserved int64 // tokens of the attempts under way
+
+	slowUntil time.Time // the rate may be lower than the quota's
 
 	admitted, shed, throttled atomic.Int64
 }
@@ -152,12 +158,16 @@ func (l *lane) tooLate(w *waiter, r *reservation, wait time.Duration) bool {
 	if l.limiter.shared && !r.local {
 		return false
 	}
-	if limit := l.quota.TokensPerMinute; limit > 0 {
+	now := time.Now()
+	if rate := float64(l.quota.TokensPerMinute) / float64(time.Minute); rate > 0 {
 		l.mu.Lock()
-		wait -= time.Duration(float64(l.reserved) / float64(limit) * float64(time.Minute))
+		if now.Before(l.slowUntil) {
+			rate *= bucket.Floor // what is given back counts for more
+		}
+		wait -= time.Duration(float64(l.reserved) / rate)
 		l.mu.Unlock()
 	}
-	return time.Now().Add(wait).After(w.latest)
+	return now.Add(wait).After(w.latest)
 }
 
 // elect has the one lead whose turn it is. The lane is locked.
@@ -220,6 +230,14 @@ func (l *lane) settled(tokens int64) {
 	defer l.mu.Unlock()
 	l.reserved -= tokens
 	l.wake()
+}
+
+// slowed tells that the service has throttled an attempt.
+func (l *lane) slowed() {
+	l.throttled.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowUntil = time.Now().Add(recovery)
 }
 
 // refuse is the error of a call that is not let go.

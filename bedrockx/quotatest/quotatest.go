@@ -97,7 +97,7 @@ const slack = 5 * time.Second
 func (r *run) takes(q bedrockx.Quota, tokens int64) error {
 	wait, err := r.store.Reserve(r.ctx, q, tokens)
 	if err != nil || wait > 0 {
-		return fmt.Errorf("Reserve of %d tokens returned the wait %v and the error %v; want that there is room", tokens, wait, err)
+		return fmt.Errorf("a Reserve of %d tokens returned the wait %v and the error %v; want that there is room", tokens, wait, err)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (r *run) takes(q bedrockx.Quota, tokens int64) error {
 func (r *run) waits(q bedrockx.Quota, tokens int64, want time.Duration) error {
 	wait, err := r.store.Reserve(r.ctx, q, tokens)
 	if err != nil || wait <= 0 || wait > want+time.Millisecond || wait < want-slack {
-		return fmt.Errorf("Reserve of %d tokens returned the wait %v and the error %v; want a wait of at most %v", tokens, wait, err, want)
+		return fmt.Errorf("a Reserve of %d tokens returned the wait %v and the error %v; want a wait of at most %v", tokens, wait, err, want)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func checkRefill(r *run) error {
 	}
 	wait, err := r.store.Reserve(r.ctx, q, 200)
 	if err != nil || wait > 200*time.Millisecond {
-		return fmt.Errorf("Reserve of 200 tokens of an empty bucket that gets 1,000 a second returned the wait %v and the error %v", wait, err)
+		return fmt.Errorf("a Reserve of 200 tokens of an empty bucket that gets 1,000 a second returned the wait %v and the error %v", wait, err)
 	}
 	if wait > 0 {
 		r.pass(wait)
