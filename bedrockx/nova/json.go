@@ -1,8 +1,8 @@
 package nova
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
 
 	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
 )
@@ -27,35 +27,30 @@ type wireMessage struct {
 }
 
 // wire is the block without methods. One that holds nothing is an empty text.
-func (b *Block) wire() (any, error) {
+func (b *Block) wire() any {
 	switch {
-	case len(b.Extra) > 0:
-		raw, err := family.Marshal((*plainBlock)(b), b.Extra)
-		return json.RawMessage(raw), err
+	case b.Raw != nil:
+		return b.Raw
 	case b.ToolUse != nil && len(b.ToolUse.Input) == 0:
 		call := *b.ToolUse
 		call.Input = json.RawMessage("{}")
-		return &plainBlock{ToolUse: &call}, nil
+		return &plainBlock{ToolUse: &call}
 	case b.Text == "" && b.Image == nil && b.Video == nil && b.Audio == nil && b.Document == nil && b.ToolUse == nil &&
 		b.ToolResult == nil && b.ReasoningContent == nil && b.CachePoint == nil && b.JSON == nil:
-		return json.RawMessage(`{"text":""}`), nil
+		return json.RawMessage(`{"text":""}`)
 	}
-	return (*plainBlock)(b), nil
+	return (*plainBlock)(b)
 }
 
-func wires(blocks []Block) ([]any, error) {
+func wires(blocks []Block) []any {
 	if blocks == nil {
-		return nil, nil
+		return nil
 	}
 	list := make([]any, len(blocks))
 	for i := range blocks {
-		w, err := blocks[i].wire()
-		if err != nil {
-			return nil, fmt.Errorf("content[%d]: %w", i, err)
-		}
-		list[i] = w
+		list[i] = blocks[i].wire()
 	}
-	return list, nil
+	return list
 }
 
 // MarshalJSON writes the body as the model takes it.
@@ -63,16 +58,9 @@ func (r Request) MarshalJSON() ([]byte, error) {
 	if r.SchemaVersion == "" {
 		r.SchemaVersion = SchemaVersion
 	}
-	w := wireRequest{plainRequest: (*plainRequest)(&r), Messages: make([]wireMessage, len(r.Messages))}
-	var err error
-	if w.System, err = wires(r.System); err != nil {
-		return nil, fmt.Errorf("system: %w", err)
-	}
+	w := wireRequest{plainRequest: (*plainRequest)(&r), System: wires(r.System), Messages: make([]wireMessage, len(r.Messages))}
 	for i, m := range r.Messages {
-		w.Messages[i].Role = m.Role
-		if w.Messages[i].Content, err = wires(m.Content); err != nil {
-			return nil, fmt.Errorf("messages[%d].%w", i, err)
-		}
+		w.Messages[i] = wireMessage{m.Role, wires(m.Content)}
 	}
 	return family.Marshal(w, r.Extra)
 }
@@ -93,18 +81,20 @@ func (r *Response) UnmarshalJSON(data []byte) (err error) {
 }
 
 // MarshalJSON writes the block as the model takes it.
-func (b Block) MarshalJSON() ([]byte, error) {
-	w, err := b.wire()
-	if err != nil {
-		return nil, err
-	}
-	return family.Marshal(w, nil)
-}
+func (b Block) MarshalJSON() ([]byte, error) { return family.Marshal(b.wire(), nil) }
 
 // UnmarshalJSON reads a block.
-func (b *Block) UnmarshalJSON(data []byte) (err error) {
-	b.Extra, err = family.Unmarshal(data, (*plainBlock)(b))
-	return err
+func (b *Block) UnmarshalJSON(data []byte) error {
+	*b = Block{}
+	if family.Strict(data, (*plainBlock)(b)) {
+		return nil
+	}
+	*b = Block{}
+	if err := json.Unmarshal(data, (*plainBlock)(b)); err != nil {
+		return err
+	}
+	b.Raw = bytes.Clone(data)
+	return nil
 }
 
 // MarshalJSON writes the tool as the model takes it.

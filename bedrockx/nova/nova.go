@@ -94,8 +94,8 @@ func Assistant(text string) Message { return Message{Role: "assistant", Content:
 // Text returns content of one text block.
 func Text(text string) []Block { return []Block{{Text: text}} }
 
-// Block is one block of content. One of its fields is set; a member that this
-// version does not know is in Extra and is written as it came.
+// Block is one block of content. One of its fields is set, and Raw where it
+// came with something that this version does not know.
 type Block struct {
 	Text             string          `json:"text,omitempty"`
 	Image            *Media          `json:"image,omitempty"`
@@ -108,7 +108,9 @@ type Block struct {
 	CachePoint       *CachePoint     `json:"cachePoint,omitempty"`       // the end of a prefix to be cached; not among tools
 	JSON             json.RawMessage `json:"json,omitempty"`             // of a tool's result: an object
 
-	Extra map[string]json.RawMessage `json:"-"`
+	// Raw is the whole of a block of which the fields above are not all. It is
+	// written as it is, whatever the fields say.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Media is an image, a video, a sound or a document.
@@ -297,7 +299,13 @@ func (t *ToolConfig) check() error {
 
 // check returns an error whose text goes on where the block's path ends.
 func (b *Block) check() error {
-	members := len(b.Extra)
+	if b.Raw != nil {
+		if !json.Valid(b.Raw) {
+			return errors.New(": raw is not JSON")
+		}
+		return nil
+	}
+	members := 0
 	for _, set := range []bool{b.Text != "", b.Image != nil, b.Video != nil, b.Audio != nil, b.Document != nil,
 		b.ToolUse != nil, b.ToolResult != nil, b.ReasoningContent != nil, b.CachePoint != nil, b.JSON != nil} {
 		if set {

@@ -56,7 +56,7 @@ func TestAsItIsSent(t *testing.T) {
 			{Role: "assistant", Content: []nova.Block{
 				{ReasoningContent: json.RawMessage(`{"reasoningText":{"text":"hm","signature":"<c2ln>"}}`)},
 				{ToolUse: &nova.ToolUse{ToolUseID: "t", Name: "n"}},
-				{Extra: map[string]json.RawMessage{"hologram": json.RawMessage(`{"z":1.50,"a":"<"}`)}},
+				{Raw: json.RawMessage(`{"hologram":{"z":1.50,"a":"<"}}`)},
 			}},
 			{Role: "user", Content: []nova.Block{{ToolResult: &nova.ToolResult{ToolUseID: "t", Status: "error", Content: []nova.Block{{JSON: json.RawMessage(`{"n":12345678901234567890}`)}}}}}},
 		},
@@ -130,6 +130,7 @@ func TestRefused(t *testing.T) {
 		"no content":  {nova.Request{Messages: []nova.Message{{Role: "user"}}}, "messages[0].content is empty"},
 		"empty":       {block(nova.Block{}), "messages[0].content[0] is empty"},
 		"two":         {block(nova.Block{Text: "x", CachePoint: &nova.CachePoint{}}), "2 members"},
+		"raw":         {block(nova.Block{Raw: json.RawMessage("{")}), "content[0]: raw is not JSON"},
 		"blank":       {block(nova.Block{Text: " "}), "content[0].text is blank"},
 		"system":      {with(func(r *nova.Request) { r.System = nova.Text("\n") }), "system[0].text"},
 		"tool use":    {block(nova.Block{ToolUse: &nova.ToolUse{}}), "toolUse"},
@@ -156,14 +157,15 @@ func TestRefused(t *testing.T) {
 }
 
 func TestDecode(t *testing.T) {
-	body := `{"output":{"message":{"role":"assistant","content":[{"text":""},{"hologram":{"z":1.50}}]}},"stopReason":"new","usage":{"inputTokens":1,"outputTokens":1,"cacheReadInputTokenCount":-1},"extra":[1]}`
+	body := `{"output":{"message":{"role":"assistant","content":[{"text":""},{"hologram":{"z":1.50}},{"toolUse":{"toolUseId":"t","name":"n","input":{},"type":"server_tool_use"}}]}},"stopReason":"new","usage":{"inputTokens":1,"outputTokens":1,"cacheReadInputTokenCount":-1},"extra":[1]}`
 	resp, usage, stop, err := nova.Request{}.DecodeInvoke(json.RawMessage(body))
 	require.NoError(t, err)
 	assert.True(t, usage.Unknown)
 	assert.Equal(t, bedrockkit.StopReason("new"), stop)
+	assert.Equal(t, "n", resp.Output.Message.Content[2].ToolUse.Name)
 	stored, err := json.Marshal(resp)
 	require.NoError(t, err)
-	assert.Contains(t, string(stored), `"content":[{"text":""},{"hologram":{"z":1.50}}]`)
+	assert.Contains(t, string(stored), `"content":[{"text":""},{"hologram":{"z":1.50}},{"toolUse":{"toolUseId":"t","name":"n","input":{},"type":"server_tool_use"}}]`)
 	assert.Contains(t, string(stored), `"extra":[1]`)
 	for _, body := range []string{`{"message":"no"}`, `[]`, `{"output":{"message":{"content":[{"text":5}]}}}`} {
 		_, _, _, err := nova.Request{}.DecodeInvoke(json.RawMessage(body))
