@@ -251,9 +251,9 @@ func runTools(ctx context.Context, calls []*toolCall, o Options) {
 // stays open: because it waits for the user, or because the loop has ended.
 func (c *toolCall) run(loop context.Context, o Options) {
 	ctx := loop
-	if o.ToolTimeout > 0 {
+	if timeout := cmp.Or(c.fn.timeout, o.ToolTimeout); timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.ToolTimeout, Tellf("the tool took longer than %s", o.ToolTimeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, Tellf("the tool took longer than %s", timeout))
 		defer cancel()
 	}
 	content, err := c.call(ctx)

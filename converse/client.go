@@ -54,8 +54,8 @@ type Options struct {
 	// default is 4.
 	ToolConcurrency int
 
-	// ToolTimeout bounds each run of a tool. The default is 30 s; negative
-	// means none. The model is told of it as an error result. A tool that has
+	// ToolTimeout bounds each run of a tool that has no Timeout of its own. The
+	// default is 30 s; negative means none. The model is told of it as an error result. A tool that has
 	// not returned a second after its context ended is left behind, see
 	// [ErrToolAbandoned].
 	ToolTimeout time.Duration

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -16,6 +17,7 @@ type Function struct {
 	Spec ToolSpec
 
 	approval bool
+	timeout  time.Duration
 	err      error // of its making; the first request that offers it returns it
 	schema   *jsonschema.Resolved
 	handle   ToolHandler
@@ -54,6 +56,10 @@ type ToolOptions struct {
 	// in descriptions; the arguments are held against the whole schema here in
 	// any case.
 	Strict bool
+
+	// Timeout bounds each run of the tool, in the place of
+	// [Options.ToolTimeout]; negative means none.
+	Timeout time.Duration
 
 	// Approval is for tools with side effects: each call needs the consent of
 	// [Options.Approve]. Where there is no such function, the loop ends with a
@@ -107,7 +113,7 @@ func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Fu
 	for _, option := range optFns {
 		option(&o)
 	}
-	f := Function{Spec: spec, handle: handle, approval: o.Approval}
+	f := Function{Spec: spec, handle: handle, approval: o.Approval, timeout: o.Timeout}
 	f.schema, f.err = resolveSchema(spec.InputSchema)
 	if f.Spec.Strict = spec.Strict || o.Strict; f.Spec.Strict && f.err == nil {
 		if f.Spec.InputSchema, f.err = strictSchema(spec.InputSchema); f.err != nil {

@@ -163,6 +163,16 @@ func TestToolTimeout(t *testing.T) {
 		assert.Equal(t, 2*time.Second, time.Since(began))
 		assert.Equal(t, ToolError, result.Status)
 		assert.Contains(t, result.Content[0], "longer than 2s")
+
+		// A tool's own bound goes before that of all.
+		own := Tool("slow", "Is slow.", func(ctx context.Context, _ map[string]any) (any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, func(o *ToolOptions) { o.Timeout = time.Minute })
+		began = time.Now()
+		_, err = runCall(t.Context(), own, ToolUse{ID: "1", Name: "slow"}, Options{ToolTimeout: 2 * time.Second})
+		assert.ErrorContains(t, err, "longer than 1m0s")
+		assert.Equal(t, time.Minute, time.Since(began))
 	})
 }
 

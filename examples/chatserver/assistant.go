@@ -97,7 +97,7 @@ func problemOf(err error) problem {
 		return problem{Code: "timeout", Message: "The model took too long. Please try again.", Retryable: true, status: 504}
 	case errors.Is(err, bedrockx.ErrTruncated), errors.Is(err, bedrockx.ErrCorrupt), errors.Is(err, bedrockx.ErrConnection):
 		return problem{Code: "interrupted", Message: "The answer was interrupted. Please try again.", Retryable: true, status: 502}
-	case errors.Is(err, converse.ErrMaxRounds):
+	case errors.Is(err, converse.ErrMaxRounds), errors.Is(err, converse.ErrMaxToolCalls):
 		return problem{Code: "too_many_tools", Message: "The assistant could not finish its look-ups. Try a simpler question.", status: 502}
 	case errors.Is(err, bedrockx.ErrAccessDenied), errors.Is(err, bedrockx.ErrNotFound):
 		return problem{Code: "model_unavailable", Message: "The model is not available to this server. Its log says what to allow.", status: 502}
