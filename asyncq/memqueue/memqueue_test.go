@@ -231,7 +231,7 @@ func TestDeduplicationWindow(t *testing.T) {
 		time.Sleep(5*time.Minute - 1)
 		send("a")
 		assert.Equal(t, "1", count())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		send("a")
 		assert.Equal(t, "2", count(), "five minutes are over")
 

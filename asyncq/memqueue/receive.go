@@ -135,9 +135,10 @@ func (m *message) received(in *sqs.ReceiveMessageInput) types.Message {
 		MessageId: aws.String(m.id), ReceiptHandle: aws.String(m.handle),
 		Body: aws.String(m.body), MD5OfBody: aws.String(md5Hex(m.body)),
 	}
+	old := in.AttributeNames //lint:ignore SA1019 a client of the older form is answered too
 	asked := func(name types.MessageSystemAttributeName) bool {
 		return slices.Contains(in.MessageSystemAttributeNames, name) || slices.Contains(in.MessageSystemAttributeNames, types.MessageSystemAttributeNameAll) ||
-			slices.Contains(in.AttributeNames, types.QueueAttributeName(name)) || slices.Contains(in.AttributeNames, types.QueueAttributeNameAll)
+			slices.Contains(old, types.QueueAttributeName(name)) || slices.Contains(old, types.QueueAttributeNameAll)
 	}
 	set := func(name types.MessageSystemAttributeName, value string) {
 		if value == "" || !asked(name) {
