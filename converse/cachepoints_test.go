@@ -101,7 +101,7 @@ func TestCachePointsKeepTheRules(t *testing.T) {
 	}
 	takes := newOracle(t)
 	put := 0
-	for r := range randomRequests(4000) {
+	for r := range randomRequests(3000) {
 		if preflightStream(r) != nil {
 			continue
 		}

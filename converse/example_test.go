@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
@@ -249,4 +250,42 @@ func ExampleRepair() {
 	// messages[2]: it was put into the message before, which has the same role
 	// messages[0]: a message of the assistant before the first of the user was left out
 	// 1 message: [How much is it? And when can I have it?]
+}
+
+// A file becomes the content that its name says.
+func ExampleFile() {
+	file, err := converse.File("Volume 1 & 2: prices.csv", []byte("title,price\nBerserk,14.99\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	question := converse.UserContent(file, converse.Text("Which volumes are cheaper than $10?"))
+	document := question.Content[0].(converse.Document)
+	fmt.Println(document.Format, document.Name)
+	// Output:
+	// csv Volume 1 2 prices
+}
+
+// The second request reads what the first has written to the prompt cache.
+func ExampleOptions_cachePoints() {
+	client, done := newFake(bedrocktest.Text("Yes."), bedrocktest.Text("$14.99."))
+	defer done()
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+		o.System = "You are the assistant of a manga store. " + strings.Repeat("The rules of the store… ", 1000)
+		o.CachePoints = "5m"
+	})
+	var history []converse.Message
+	for _, question := range []string{"Is Berserk in stock?", "How much is it?"} {
+		history = append(history, converse.User(question))
+		answer, err := chat.Send(context.Background(), converse.Request{Messages: history})
+		if err != nil {
+			log.Fatal(err)
+		}
+		history = append(history, answer.Message)
+		c := answer.Caching
+		fmt.Printf("read %d tokens, which saved $%s; wrote %d, which cost $%s more\n", c.ReadTokens, c.Saved, c.WrittenTokens, c.MissCost)
+	}
+	// Output:
+	// read 0 tokens, which saved $0; wrote 6021, which cost $0.007616565 more
+	// read 6021 tokens, which saved $0.00596079; wrote 13, which cost $0.000016445 more
 }

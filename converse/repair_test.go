@@ -215,7 +215,7 @@ func checkRepair(t *testing.T, r Request) {
 }
 
 func TestRepairKeepsItsPromises(t *testing.T) {
-	for r := range randomRequests(3000) {
+	for r := range randomRequests(1500) {
 		checkRepair(t, r)
 	}
 }

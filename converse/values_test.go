@@ -215,3 +215,37 @@ func TestCachePointsOfTheCallerSurvive(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(srv.Requests()[0].Body), `{"text":"q"},{"cachePoint":{"type":"default","ttl":"1h"}}`)
 }
+
+// A forced tool gets its input, which goes straight into a struct.
+func TestForcedToolInputIsRawJSON(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	const input = `{"n":12345678901234567890,"f":0.1,"list":[1,2]}`
+	srv.Reply(bedrocktest.ToolUse("search", json.RawMessage(input)))
+	req := ask("q")
+	req.Tools = []converse.ToolSpec{{Name: "search", InputSchema: json.RawMessage(`{"type":"object"}`)}}
+	req.ToolChoice = converse.ToolChoice{Tool: "search"}
+	resp, err := chat.Send(t.Context(), req)
+	require.NoError(t, err)
+	require.Len(t, resp.Message.ToolUses(), 1)
+	got := resp.Message.ToolUses()[0].Input
+	assert.Equal(t, input, string(got), "byte for byte")
+	var in struct {
+		N    uint64
+		F    float64
+		List []int
+	}
+	require.NoError(t, json.Unmarshal(got, &in))
+	assert.Equal(t, uint64(12345678901234567890), in.N)
+	assert.Contains(t, string(srv.Requests()[0].Body), `"toolChoice":{"tool":{"name":"search"}}`)
+}
+
+func TestContextOverflowIsOneError(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		for _, message := range []string{"Input is too long for requested model.", "The model returned the following errors: prompt is too long: 212045 tokens > 200000 maximum"} {
+			chat, srv, _ := newChat(t)
+			srv.Reply(bedrocktest.Error(400, "ValidationException", message))
+			_, err := run(t, streamed, chat, ask("q"))
+			assert.ErrorIs(t, err, bedrockx.ErrContextOverflow, message)
+		}
+	})
+}
