@@ -105,3 +105,17 @@ func TestResultSurvivesJSON(t *testing.T) {
 	assert.Equal(t, result.Output.Content[0], again.Output.Content[0])
 	assert.JSONEq(t, `{"type":"hologram","x":"<"}`, string(again.Output.Content[2].Raw))
 }
+
+// Where neither the body nor a header tells the usage, it is unknown, and the
+// cost with it.
+func TestUsageThatNobodyTells(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client())
+	srv.Reply(bedrocktest.Body(200, "application/json", []byte(`{"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}`)))
+	result, err := bedrockx.Invoke(t.Context(), client, model, request("x"))
+	require.NoError(t, err)
+	assert.Equal(t, "x", result.Output.Text())
+	assert.True(t, result.Usage.Unknown)
+	assert.Nil(t, result.Cost)
+	assert.Error(t, result.CostErr)
+}
