@@ -1,6 +1,7 @@
 package bedrockx
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 // most that it can take is set aside; when it has ended, that is replaced by
 // what it did take, or kept where nobody knows that. So calls at once can not
 // overdraw it. A retry after an attempt that may have been billed is set aside
-// too, and not sent where there is nothing left for it.
+// too, and not sent where there is nothing left for it; of a call that several
+// share through a [Cache] it is only counted when it has ended.
 //
 // It is safe for concurrent use.
 type Budget struct {
@@ -301,9 +303,17 @@ func (c *Call) bound() (spend, error) {
 }
 
 // boundOf takes a byte of the body for a token, as no token is less. Bodies of
-// images and documents are larger than the tokens they are counted as.
+// images and documents are larger than the tokens they are counted as. What is
+// in S3 is not in the body, so that the context window is the bound.
 func (c *Call) boundOf(t Target, body []byte) (spend, error) {
 	input, output := int64(len(body)), c.maxTokens(body)
+	if bytes.Contains(body, []byte(`"s3Location"`)) {
+		known, ok := c.Options.Capabilities(c.resolved(t.Model))
+		if !ok || known.MaxInput == 0 {
+			return spend{}, fmt.Errorf("the input is partly in S3, and the context window of %s is not known; see Options.Capabilities", t.Model)
+		}
+		input = max(input, int64(known.MaxInput))
+	}
 	cost, err := c.Options.Prices.Bound(t.Model, pricing.Request{InputTokens: input, MaxOutputTokens: output}, func(o *pricing.CostOptions) {
 		o.Region = t.Region
 		o.Resolve = c.resolve

@@ -107,3 +107,17 @@ func TestBudgetOfRetries(t *testing.T) {
 	assert.ErrorContains(t, err, "not sent again: the call may take up to")
 	assert.Len(t, srv.Requests(), 1)
 }
+
+// What is in S3 may fill the model's context window.
+func TestBudgetOfInputInS3(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.AnyModel = true })
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.MaxTotalTokens = 10_000 })
+	const body = `{"inferenceConfig":{"maxTokens":20},"messages":[{"role":"user","content":[{"video":{"format":"mp4","source":{"s3Location":{"uri":"s3://bucket/film.mp4"}}}}]}]}`
+	err := client.Do(t.Context(), converseCall("amazon.nova-lite-v1:0", body))
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.ErrorContains(t, err, "300020 tokens")
+	err = client.Do(t.Context(), converseCall("example.model-v1:0", body))
+	assert.ErrorIs(t, err, bedrockx.ErrBudget)
+	assert.ErrorContains(t, err, "S3")
+	assert.Empty(t, srv.Requests())
+}

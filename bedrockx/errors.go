@@ -154,7 +154,9 @@ func (e *Error) hint() string {
 	case KindThrottled:
 		return "lower the rate or max tokens, or ask for a higher quota"
 	case KindLimited:
-		return "lower max tokens, come back later, or give a fallback"
+		if e.RetryAfter > 0 {
+			return fmt.Sprintf("come back in %s, or give a fallback", e.RetryAfter.Round(time.Millisecond))
+		}
 	case KindDailyQuota:
 		return "use another model or region until tomorrow, or ask for a higher quota"
 	case KindNotFound:

@@ -55,7 +55,7 @@ func ExampleLimiter() {
 	}
 	// Output:
 	// Kentaro Miura.
-	// bedrock InvokeModel us.anthropic.claude-haiku-4-5-20251001-v1:0: limited: the quota of us.anthropic.claude-haiku-4-5-20251001-v1:0 in us-east-1 is 50000 tokens a minute: the call reserves its max tokens, which are 64000; lower them; lower max tokens, come back later, or give a fallback
+	// bedrock InvokeModel us.anthropic.claude-haiku-4-5-20251001-v1:0: limited: the quota of us.anthropic.claude-haiku-4-5-20251001-v1:0 in us-east-1 is 50000 tokens a minute: the call reserves its max tokens of 64000; set them lower
 }
 
 // A day's budget for all calls of a client, and one for a conversation.

@@ -291,6 +291,9 @@ func (r *reservation) settle(ctx context.Context, call *Call, err *Error, flowed
 	r.lane.settled(r.tokens)
 }
 
+// guessedOutput is the most that a model puts out of which nothing is known.
+const guessedOutput = 64_000
+
 // size is what a call reserves of a quota: its input and the most that its
 // answer may be, in tokens.
 func (l *Limiter) size(call *Call, q *Quota) (input, most int64) {
@@ -312,7 +315,10 @@ func (l *Limiter) size(call *Call, q *Quota) (input, most int64) {
 	if most <= 0 {
 		var known bool
 		if most, known = call.mostOutput(call.Model); !known {
-			most = 64_000
+			most = guessedOutput
+			if q.TokensPerMinute > 0 {
+				most = min(most, q.TokensPerMinute) // no guess is a reason to refuse
+			}
 		}
 	}
 	return call.input, most

@@ -163,12 +163,17 @@ func TestMaxTokensThatAreReserved(t *testing.T) {
 		{"the model's", haiku, 0, `{}`, 4096},
 		{"the quota's", haiku, 500, `{}`, 500},
 		{"unknown", "example.model-v1:0", 0, `{"max_tokens":"7"}`, 64_000},
+		{"unknown, and more than the quota", "example.model-v1:1", 0, `{}`, 1000},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.AnyModel = true })
 			store := &recording{}
-			_, option := limited(t, bedrockx.Quota{Model: tt.model, TokensPerMinute: 1 << 40, MaxTokens: tt.quota}, counted(1), func(o *bedrockx.LimiterOptions) { o.Store = store })
+			perMinute := int64(1 << 40)
+			if tt.want == 1000 {
+				perMinute = 1000
+			}
+			_, option := limited(t, bedrockx.Quota{Model: tt.model, TokensPerMinute: perMinute, MaxTokens: tt.quota}, counted(1), func(o *bedrockx.LimiterOptions) { o.Store = store })
 			srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
 				assert.Equal(t, 1+tt.want, store.taken.Load())
 				return bedrocktest.Text("x")
@@ -246,7 +251,7 @@ func TestLimiterSheds(t *testing.T) {
 			assert.Zero(t, e.Attempts)
 		}
 		_, err := bedrockx.Invoke(t.Context(), client, haiku, anthropic.Request{MaxTokens: 1201, Messages: request("x").Messages})
-		refused(err, "max tokens, which are 1201; lower them")
+		refused(err, "max tokens of 1201; set them lower")
 
 		srv.Reply(used(1000, 200))
 		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("x"))
@@ -256,6 +261,7 @@ func TestLimiterSheds(t *testing.T) {
 		var e *bedrockx.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, 55*time.Second, e.RetryAfter)
+		assert.ErrorContains(t, err, "come back in 55s")
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_, err = bedrockx.Invoke(ctx, client, haiku, request("x"), func(o *bedrockx.Options) { o.Priority = bedrockx.PriorityBatch })

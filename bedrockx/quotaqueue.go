@@ -53,7 +53,7 @@ const maxPoll = time.Second
 func (l *lane) admit(ctx context.Context, call *Call) (*reservation, *Error) {
 	input, most := l.limiter.size(call, &l.quota)
 	if limit := l.quota.TokensPerMinute; limit > 0 && most > limit {
-		return nil, l.refuse(0, "the call reserves its max tokens, which are %d; lower them", most)
+		return nil, l.refuse(0, "the call reserves its max tokens of %d; set them lower", most)
 	}
 	r := &reservation{lane: l, tokens: input + most}
 	var wait time.Duration
