@@ -346,10 +346,10 @@ func checkResult(contents Contents, bound int) error {
 			}
 		case JSON, Image, Document, Video, SearchResult, Raw:
 		default:
-			return fmt.Errorf("a tool's result can not hold a %T", c)
+			return fmt.Errorf("a tool's result cannot hold a %T", c)
 		}
 		if _, err := c.appendJSON(nil); err != nil {
-			return fmt.Errorf("the result can not be sent: %w", err)
+			return fmt.Errorf("the result cannot be sent: %w", err)
 		}
 	}
 	return nil

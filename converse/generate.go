@@ -146,7 +146,7 @@ func (l *loop) capability(ctx context.Context) (bedrockkit.Capability, bool) {
 		fn(&o)
 	}
 	if model.Base() == "" && o.Resolve != nil {
-		// What can not be resolved is not known, which is no error.
+		// What cannot be resolved is not known, which is no error.
 		if resolved, err := o.Resolve(ctx, model); err == nil {
 			model = resolved
 		}
@@ -169,7 +169,7 @@ func (g *generator) force(l *loop, choice bool) {
 	}
 	l.req.Tools = append(slices.Clone(l.req.Tools), ToolSpec{Name: g.tool, Description: g.format.Description, InputSchema: g.format.Schema})
 	switch {
-	case !choice || l.req.Thinking > 0: // a model that thinks can not be made to call a tool
+	case !choice || l.req.Thinking > 0: // a model that thinks cannot be made to call a tool
 	case len(l.req.Tools) == 1:
 		l.choice = ToolChoice{Tool: g.tool}
 	default:
@@ -252,7 +252,7 @@ func (g *generator) check(output string) error {
 		raw = w.Value
 	}
 	if err := g.decode(raw); err != nil {
-		return fmt.Errorf("it can not be read: %w", err)
+		return fmt.Errorf("it cannot be read: %w", err)
 	}
 	return nil
 }
@@ -268,7 +268,7 @@ func (g *generator) retry(l *loop, t *Turn, call ToolUse, output string, problem
 		return false
 	}
 	g.repaired, g.keep = true, last
-	text := "That answer can not be used: " + clipText(problem.Error()) + ". Give it again, corrected."
+	text := "That answer cannot be used: " + clipText(problem.Error()) + ". Give it again, corrected."
 	if call.ID != "" {
 		t.Answer(ToolResult{ToolUseID: call.ID, Status: ToolError, Content: Contents{Text(text)}})
 	} else {

@@ -24,7 +24,7 @@ type review struct {
 const (
 	native = "us.anthropic.claude-haiku-4-5-20251001-v1:0" // holds its answer to a schema
 	forced = "us.amazon.nova-pro-v1:0"                     // can be made to call a tool
-	auto   = "cohere.command-r-v1:0"                       // can not even that
+	auto   = "cohere.command-r-v1:0"                       // cannot even that
 )
 
 // answering is a reply that gives a value in the way that the model has.

@@ -6,7 +6,7 @@ import (
 )
 
 // OpenCalls are the tool calls at the end of a history that have no result
-// yet, in their order. Such a history can not be sent: [Answer] gives the
+// yet, in their order. Such a history cannot be sent: [Answer] gives the
 // results, and [Options.Resume] runs the calls.
 func OpenCalls(history []Message) []ToolUse {
 	uses, results := lastCalls(history)

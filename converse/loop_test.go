@@ -420,17 +420,28 @@ func TestLoopMadeUpToolName(t *testing.T) {
 	})
 }
 
+// A call without a name is one of a tool that does not exist, and bounded.
+func TestLoopCallWithoutAName(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t, func(o *converse.Options) { o.MaxRounds = 2 })
+		srv.Reply(bedrocktest.ToolUse("", nil), bedrocktest.ToolUse("", nil))
+		result, err := run(t, streamed, chat, ask("q"))
+		assert.ErrorIs(t, err, converse.ErrMaxRounds)
+		assert.Len(t, result.Rounds, 2)
+	})
+}
+
 // What a guardrail stopped would be stopped again with each later request.
 func TestLoopTakesOutWhatAGuardrailStopped(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
 		chat, srv, _ := newChat(t)
-		srv.Reply(use("x"), bedrocktest.Text("I can not talk about that.").Stop(bedrockkit.StopGuardrailIntervened))
+		srv.Reply(use("x"), bedrocktest.Text("I cannot talk about that.").Stop(bedrockkit.StopGuardrailIntervened))
 		req := ask("q")
 		result, err := run(t, streamed, chat, req)
 		require.NoError(t, err)
 		removed := result.Messages[2].Content[0].(converse.ToolResult)
 		assert.Equal(t, converse.Contents{converse.Text("[removed by a guardrail]")}, removed.Content, "the result stays one")
-		assert.Equal(t, "I can not talk about that.", result.Messages[3].Text())
+		assert.Equal(t, "I cannot talk about that.", result.Messages[3].Text())
 
 		srv.Reply(bedrocktest.Text("No.").Stop(bedrockkit.StopGuardrailIntervened))
 		result, err = run(t, streamed, chat, req)

@@ -167,7 +167,7 @@ func (c *Client) RunStream(ctx context.Context, req Request, optFns ...func(*Opt
 // errLeft ends a loop whose reader has left; nobody sees it.
 var errLeft = errors.New("the reader left")
 
-// partial is what a broken stream said, nil if that can not be told.
+// partial is what a broken stream said, nil if that cannot be told.
 func partial(s *stream.Stream) *Response {
 	r, err := fromStream(s.Result())
 	if err != nil {
@@ -305,7 +305,7 @@ func (l *loop) next(resp *Response) ([]ToolUse, error) {
 	if len(uses) == 0 {
 		return nil, ErrNoToolUse
 	}
-	if slices.ContainsFunc(uses, func(use ToolUse) bool { return use.Name == l.answer }) {
+	if l.answer != "" && slices.ContainsFunc(uses, func(use ToolUse) bool { return use.Name == l.answer }) {
 		return uses, nil
 	}
 	if err := l.bounds(); err != nil {

@@ -298,7 +298,7 @@ func TestBadRequestsAreRefusedBeforeTheyCost(t *testing.T) {
 	}
 }
 
-// A call that can not be read is an error, and not an answer without a call.
+// A call that cannot be read is an error, and not an answer without a call.
 func TestLoopToolInputThatCanNotBeRead(t *testing.T) {
 	chat, srv, runs := newChat(t)
 	srv.Reply(bedrocktest.ToolUse("check_stock", json.RawMessage(`{"title":"x"}`)).Chunks(`{"title":`, `"x"`).

@@ -16,7 +16,7 @@ import (
 // held against the whole schema here.
 //
 // The order of the properties stays, since models answer in it. An error means
-// that the schema can not be put so: an object that is open, or a recursion.
+// that the schema cannot be put so: an object that is open, or a recursion.
 func strictSchema(raw json.RawMessage) (json.RawMessage, error) {
 	s := &stricter{refs: map[string][]string{}}
 	strict := s.schema(raw)

@@ -47,7 +47,7 @@ func (c *checker) thinking() {
 		c.add("inferenceConfig.topP", "it is %v; a model that thinks takes 0.95 and more", *p)
 	}
 	if r.ToolChoice != (ToolChoice{}) {
-		c.add("toolConfig.toolChoice", "a model that thinks can not be made to call a tool")
+		c.add("toolConfig.toolChoice", "a model that thinks cannot be made to call a tool")
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(r.AdditionalFields, &fields) == nil && fields["thinking"] != nil {

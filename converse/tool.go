@@ -117,7 +117,7 @@ func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Fu
 	f.schema, f.err = resolveSchema(spec.InputSchema)
 	if f.Spec.Strict = spec.Strict || o.Strict; f.Spec.Strict && f.err == nil {
 		if f.Spec.InputSchema, f.err = strictSchema(spec.InputSchema); f.err != nil {
-			f.err = fmt.Errorf("its JSON Schema can not be strict: %w", f.err)
+			f.err = fmt.Errorf("its JSON Schema cannot be strict: %w", f.err)
 		}
 	}
 	if f.err != nil {
@@ -145,7 +145,7 @@ type argumentsError struct{ detail string }
 func (*argumentsError) Error() string       { return "the arguments do not fit the tool's JSON Schema" }
 func (e *argumentsError) ModelText() string { return e.detail }
 
-// badArguments is the error of arguments that Go can not read. Its text is for
+// badArguments is the error of arguments that Go cannot read. Its text is for
 // the model only where it is encoding/json's own.
 func badArguments(err error) error {
 	var typ *json.UnmarshalTypeError
@@ -205,7 +205,7 @@ func toolContent(out any) (Contents, error) {
 	}
 	raw, err := json.Marshal(out)
 	if err != nil {
-		return nil, fmt.Errorf("the result can not be written as JSON: %w", err)
+		return nil, fmt.Errorf("the result cannot be written as JSON: %w", err)
 	}
 	switch raw[0] {
 	case '{':

@@ -360,7 +360,7 @@ func (r *record) messages() ([]converse.Message, error) {
 	return messages, nil
 }
 
-// removeParts removes what no session names any more. What it can not remove
+// removeParts removes what no session names any more. What it cannot remove
 // ends with the TTL.
 func (s *Store) removeParts(ctx context.Context, id string, r *record) error {
 	var errs []error
