@@ -89,6 +89,8 @@ type Call struct {
 	// What became of it. A middleware that answers the call itself sets them.
 	Attempts    int    // requests sent, to whichever target
 	RequestID   string // of the last response, success or error
+	Host        string // that the last attempt was sent to, with its port where the endpoint names one
+	Fallback    bool   // a target of Options.Fallback was the last to be asked
 	Usage       bedrockkit.Usage
 	StopReason  bedrockkit.StopReason
 	ServiceTier bedrockkit.ServiceTier // the tier that served it, as far as the response says

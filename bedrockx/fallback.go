@@ -78,6 +78,7 @@ func (c *Client) fallback(next Handler) Handler {
 				target = targets[i].resolved(own)
 			}
 			call.aim(target)
+			call.Fallback = i >= 0
 			last := i == len(targets)-1
 			err := c.guarded(ctx, call, next)
 			if err == nil {

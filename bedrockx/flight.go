@@ -50,6 +50,8 @@ type outcome struct {
 	usage     bedrockkit.Usage // of an attempt that was refused
 	model     bedrockkit.ModelID
 	requestID string
+	host      string
+	fallback  bool
 	region    string
 	tier      bedrockkit.ServiceTier
 	attempts  int
@@ -229,7 +231,7 @@ func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() er
 
 func (c *Call) outcome() outcome {
 	return outcome{
-		model: c.Model, requestID: c.RequestID, region: c.region, tier: c.ServiceTier,
+		model: c.Model, requestID: c.RequestID, host: c.Host, fallback: c.Fallback, region: c.region, tier: c.ServiceTier,
 		attempts: c.Attempts, failures: c.Failures, queued: c.Queued,
 	}
 }
@@ -360,6 +362,7 @@ func (c *Cache) leave(f *flight, call *Call) (pays, last bool) {
 func (f *flight) tell(call *Call) {
 	o := f.outcome
 	call.Model, call.RequestID, call.region, call.ServiceTier = o.model, o.requestID, o.region, o.tier
+	call.Host, call.Fallback = o.host, o.fallback
 	call.Attempts, call.Failures, call.Queued, call.Usage = o.attempts, o.failures, o.queued, o.usage
 }
 

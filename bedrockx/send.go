@@ -86,6 +86,7 @@ type Attempt struct {
 	Number    int // from 1, over all targets of the call
 	Model     bedrockkit.ModelID
 	Region    string // as it is priced; empty where that is not known
+	Host      string // that it was sent to, with its port where the endpoint names one; empty for a mock
 	RequestID string
 	Began     time.Time
 	Latency   time.Duration
@@ -97,7 +98,7 @@ func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
 	if len(c.Options.OnAttempt) == 0 {
 		return
 	}
-	a := Attempt{Number: c.Attempts, Model: c.Model, Region: c.region, RequestID: c.RequestID, Began: began, Latency: time.Since(began), Err: e}
+	a := Attempt{Number: c.Attempts, Model: c.Model, Region: c.region, Host: c.Host, RequestID: c.RequestID, Began: began, Latency: time.Since(began), Err: e}
 	for _, fn := range c.Options.OnAttempt {
 		fn(ctx, c, a)
 	}
@@ -106,7 +107,7 @@ func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
 // roundTrip calls the API.
 func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	var input any
-	call.RequestID = ""
+	call.RequestID, call.Host = "", ""
 	tap := &tap{streaming: call.Op.Streaming()}
 	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
@@ -121,6 +122,7 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	}
 	optFns := append(append(tap.optFns[:0], call.Options.SDKOptions...), tap.install)
 	out, meta, err := invoke(ctx, call, input, optFns)
+	call.Host = tap.host
 	call.ServiceTier = bedrockkit.ServiceTier(tap.header.Get("X-Amzn-Bedrock-Service-Tier"))
 	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
 		call.RequestID = id
@@ -216,6 +218,7 @@ func inputAs[T any](input any) (*T, error) {
 type tap struct {
 	body      []byte // what goes out, nil for the SDK's own serialization
 	streaming bool
+	host      string // that it was sent to
 	header    http.Header
 	taken     io.ReadCloser
 
@@ -267,6 +270,9 @@ func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput,
 }
 
 func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	if req, ok := in.Request.(*smithyhttp.Request); ok {
+		t.host = req.URL.Host
+	}
 	out, meta, err := next.HandleDeserialize(ctx, in)
 	resp, ok := out.RawResponse.(*smithyhttp.Response)
 	if err != nil || !ok {

@@ -22,11 +22,18 @@ import (
 
 var (
 	// ErrClosed is the error of a stream that was closed before its end.
-	ErrClosed = errors.New("stream was closed before its end")
+	// errors.Is also finds context.Canceled: the reader left, nothing failed.
+	ErrClosed error = closedError{}
 	// ErrUsed is the error of a second loop over a stream: its events are
 	// gone. Result holds what they said.
 	ErrUsed = errors.New("stream was read before; a stream can be read once")
 )
+
+type closedError struct{}
+
+func (closedError) Error() string { return "stream was closed before its end" }
+
+func (closedError) Is(target error) bool { return target == context.Canceled }
 
 // A Stream is the answer to one call, as it comes. It is read once, by one of
 // its iterators. Only Close may be called while another goroutine reads.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
@@ -22,7 +23,7 @@ type Options struct {
 	// most 30 in a set. Known are Operation, Model, Region and the names of
 	// Properties and of what Tags returns. The default is one set of Operation
 	// and Model. A set with a name that a call has no value for is left out
-	// for that call.
+	// for that call; where none is left, its metrics have no dimensions.
 	Dimensions [][]string
 
 	// Properties are added to each line.
@@ -43,6 +44,7 @@ type Options struct {
 // The bounds of the specification.
 const (
 	maxDimensions = 30
+	maxName       = 250  // characters of a dimension's name
 	maxValue      = 1024 // bytes of a dimension's value
 )
 
@@ -66,6 +68,11 @@ func Middleware(w io.Writer, optFns ...func(*Options)) bedrockx.Middleware {
 	for _, set := range o.Dimensions {
 		if len(set) > maxDimensions {
 			panic(fmt.Sprintf("emf: a set of %d dimensions; the format allows %d", len(set), maxDimensions))
+		}
+		for _, name := range set {
+			if n := utf8.RuneCountInString(name); n == 0 || n > maxName {
+				panic(fmt.Sprintf("emf: the dimension %q has %d characters; the format allows 1 to %d", name, n, maxName))
+			}
 		}
 	}
 	writer := &writer{w: w, o: o}
@@ -126,7 +133,7 @@ func (w *writer) call(ctx context.Context, call *bedrockx.Call, requested string
 	if call.FirstOutput > 0 {
 		measure("FirstOutput", "Milliseconds", milliseconds(call.FirstOutput))
 	}
-	if u := call.Usage; !u.Unknown && err == nil {
+	if u := call.Usage; !u.Unknown && (err == nil || u.Total() > 0) {
 		measure("InputTokens", "Count", u.InputTokens)
 		measure("OutputTokens", "Count", u.OutputTokens)
 		measure("CacheReadTokens", "Count", u.CacheReadTokens)
@@ -137,7 +144,7 @@ func (w *writer) call(ctx context.Context, call *bedrockx.Call, requested string
 	}
 	measure("Attempts", "Count", call.Attempts)
 	measure("CacheHit", "Count", count(call.CacheHit))
-	measure("Fallback", "Count", count(requested != string(call.Model)))
+	measure("Fallback", "Count", count(call.Fallback))
 
 	line["_aws"] = map[string]any{
 		"Timestamp": w.o.Now().UnixMilli(),
@@ -172,6 +179,9 @@ next:
 			}
 		}
 		sets = append(sets, set)
+	}
+	if len(sets) == 0 {
+		sets = append(sets, []string{}) // the format wants a set
 	}
 	return sets
 }

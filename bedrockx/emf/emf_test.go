@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -64,31 +65,40 @@ func Example() {
 	// Output: anthropic.claude-3-haiku-20240307-v1:0 0.000375
 }
 
-// units are those of the CloudWatch API that are used.
-var units = map[string]bool{"Count": true, "Milliseconds": true, "None": true}
+// schema is that of the format's specification.
+var schema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
+	data, err := os.ReadFile("testdata/emf.schema.json")
+	if err != nil {
+		return nil, err
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, err
+	}
+	return s.Resolve(nil)
+})
 
-// check holds a line against the specification of the format.
+// check holds a line against the specification of the format: its schema, and
+// what only its text says.
 func check(t *testing.T, line []byte) map[string]any {
 	t.Helper()
 	assert.Less(t, len(line), 256<<10)
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(line, &got), "%s", line)
+	resolved, err := schema()
+	require.NoError(t, err)
+	require.NoError(t, resolved.Validate(got), "%s", line)
 	meta := got["_aws"].(map[string]any)
 	assert.Greater(t, meta["Timestamp"], 1e12, "milliseconds")
 	directives := meta["CloudWatchMetrics"].([]any)
 	require.Len(t, directives, 1)
 	d := directives[0].(map[string]any)
-	assert.NotEmpty(t, d["Namespace"])
-	metrics := d["Metrics"].([]any)
-	assert.LessOrEqual(t, len(metrics), 100)
-	for _, m := range metrics {
-		m := m.(map[string]any)
-		assert.True(t, units[m["Unit"].(string)], m["Unit"])
-		_, number := got[m["Name"].(string)].(float64)
-		assert.True(t, number, "%s is no number", m["Name"])
+	for _, m := range d["Metrics"].([]any) {
+		name := m.(map[string]any)["Name"].(string)
+		_, number := got[name].(float64)
+		assert.True(t, number, "%s is no number", name)
 	}
 	for _, set := range d["Dimensions"].([]any) {
-		assert.LessOrEqual(t, len(set.([]any)), 30)
 		for _, name := range set.([]any) {
 			value, text := got[name.(string)].(string)
 			assert.True(t, text && value != "" && len(value) <= 1024, "dimension %s is %q", name, value)
@@ -153,6 +163,27 @@ func TestLines(t *testing.T) {
 	assert.EqualValues(t, 1, got["Fallback"])
 	assert.Equal(t, model, got["RequestedModel"])
 	assert.Equal(t, spare, got["Model"])
+
+	// A fallback to the same model in another account is one, too.
+	other := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.Responder = true, bedrocktest.Echo })
+	srv.Reply(bedrocktest.Exception("ServiceQuotaExceededException"))
+	_, err = bedrockx.Invoke(t.Context(), client, model, ask("Hi"), func(o *bedrockx.Options) { o.Fallback = []bedrockx.Target{{API: other.Client()}} })
+	require.NoError(t, err)
+	got = next()
+	assert.EqualValues(t, 1, got["Fallback"])
+	assert.NotContains(t, got, "RequestedModel")
+}
+
+// A line without a value for any of the dimensions keeps to the format.
+func TestNoDimensions(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.Responder = true, bedrocktest.Echo })
+	var out bytes.Buffer
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+		o.Middleware = append(o.Middleware, emf.Middleware(&out, func(o *emf.Options) { o.Dimensions = [][]string{{"Tenant"}} }))
+	})
+	_, err := bedrockx.Invoke(t.Context(), client, model, ask("Hi"))
+	require.NoError(t, err)
+	check(t, out.Bytes())
 }
 
 // oneWrite fails where a line comes in pieces or two lines at once.
@@ -199,7 +230,9 @@ func TestWriteFails(t *testing.T) {
 	_, err = bedrockx.Invoke(t.Context(), client, model, ask("Hi"))
 	require.NoError(t, err)
 	assert.True(t, errors.Is(told, os.ErrClosed), "%v", told)
-	assert.Panics(t, func() {
-		emf.Middleware(closed, func(o *emf.Options) { o.Dimensions = [][]string{make([]string, 31)} })
-	})
+	for _, set := range [][]string{make([]string, 31), {""}, {strings.Repeat("d", 251)}} {
+		assert.Panics(t, func() {
+			emf.Middleware(closed, func(o *emf.Options) { o.Dimensions = [][]string{set} })
+		})
+	}
 }

@@ -16,10 +16,10 @@
 // gen_ai.response.model, gen_ai.response.finish_reasons,
 // gen_ai.usage.input_tokens (those of the prompt cache included),
 // gen_ai.usage.output_tokens, gen_ai.usage.cache_read.input_tokens,
-// gen_ai.usage.cache_creation.input_tokens, cloud.region, aws.request_id,
-// error.type (the [bedrockx.Kind]), and those of this module:
-// bedrockkit.attempts, bedrockkit.cost.usd, bedrockkit.cache_hit,
-// bedrockkit.fallback.
+// gen_ai.usage.cache_creation.input_tokens, cloud.region, server.address,
+// server.port (where the endpoint names one), aws.request_id, error.type (the
+// [bedrockx.Kind]), and those of this module: bedrockkit.attempts,
+// bedrockkit.cost.usd, bedrockkit.cache_hit, bedrockkit.fallback.
 //
 // # Metrics
 //

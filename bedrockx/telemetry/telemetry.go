@@ -3,6 +3,8 @@ package telemetry
 import (
 	"context"
 	"encoding/json"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -128,14 +130,14 @@ func (i *instruments) middleware(next bedrockx.Handler) bedrockx.Handler {
 			span.SetAttributes(i.input(call)...)
 		}
 		call.OnEnd(func(err error) {
-			i.finish(context.WithoutCancel(ctx), span, call, common, call.Model != requested, err)
+			i.finish(context.WithoutCancel(ctx), span, call, common, err)
 		})
 		return next(ctx, call)
 	}
 }
 
 // finish ends the span of a call and records its metrics.
-func (i *instruments) finish(ctx context.Context, span trace.Span, call *bedrockx.Call, common []attribute.KeyValue, fellBack bool, err error) {
+func (i *instruments) finish(ctx context.Context, span trace.Span, call *bedrockx.Call, common []attribute.KeyValue, err error) {
 	common = append(common, attribute.String("gen_ai.response.model", string(call.Model)))
 	if region := call.Region(); region != "" {
 		common = append(common, attribute.String("cloud.region", region))
@@ -147,6 +149,9 @@ func (i *instruments) finish(ctx context.Context, span trace.Span, call *bedrock
 	if region := call.Region(); region != "" {
 		attrs = append(attrs, attribute.String("cloud.region", region))
 	}
+	if call.Host != "" {
+		attrs = append(attrs, server(call.Host)...)
+	}
 	if call.RequestID != "" {
 		attrs = append(attrs, attribute.String("aws.request_id", call.RequestID))
 	}
@@ -156,7 +161,7 @@ func (i *instruments) finish(ctx context.Context, span trace.Span, call *bedrock
 	if call.CacheHit {
 		attrs = append(attrs, attribute.Bool("bedrockkit.cache_hit", true))
 	}
-	if fellBack {
+	if call.Fallback {
 		attrs = append(attrs, attribute.Bool("bedrockkit.fallback", true))
 	}
 	u := call.Usage
@@ -208,6 +213,9 @@ func (i *instruments) attempt(ctx context.Context, _ *bedrockx.Call, a bedrockx.
 	if a.Region != "" {
 		span.SetAttributes(attribute.String("cloud.region", a.Region))
 	}
+	if a.Host != "" {
+		span.SetAttributes(server(a.Host)...)
+	}
 	if a.RequestID != "" {
 		span.SetAttributes(attribute.String("aws.request_id", a.RequestID))
 	}
@@ -217,6 +225,16 @@ func (i *instruments) attempt(ctx context.Context, _ *bedrockx.Call, a bedrockx.
 		span.SetStatus(codes.Error, kind)
 	}
 	span.End(trace.WithTimestamp(a.Began.Add(a.Latency.Round(time.Nanosecond))))
+}
+
+// server is the endpoint that a request was sent to.
+func server(host string) []attribute.KeyValue {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if n, err := strconv.Atoi(port); err == nil {
+			return []attribute.KeyValue{attribute.String("server.address", name), attribute.Int("server.port", n)}
+		}
+	}
+	return []attribute.KeyValue{attribute.String("server.address", host)}
 }
 
 // errorType is the kind of an error in the form of the conventions.

@@ -140,6 +140,8 @@ func TestUnary(t *testing.T) {
 	assert.InDelta(t, result.Cost.Float64(), got["bedrockkit.cost.usd"], 1e-12)
 	assert.Equal(t, result.RequestID, got["aws.request_id"])
 	assert.Equal(t, "us-east-1", got["cloud.region"])
+	assert.Contains(t, o.srv.URL(), got["server.address"])
+	assert.Equal(t, got["server.address"], of(second)["server.address"])
 	assert.Equal(t, "manga", got["tenant"])
 
 	for i, attempt := range []tracetest.SpanStub{first, second} {
@@ -176,7 +178,7 @@ func TestStream(t *testing.T) {
 		"whole":         {bedrocktest.Text("One Piece is a manga."), ""},
 		"breaks off":    {bedrocktest.Text("One Piece is a manga.").ChunkSize(4).EndAfter(3), "truncated"},
 		"has an error":  {bedrocktest.Text("One Piece is a manga.").ChunkSize(4).ExceptionAfter(3, "throttlingException", "no"), "throttled"},
-		"is left alone": {bedrocktest.Text("One Piece is a manga.").ChunkSize(4), "unknown_error"},
+		"is left alone": {bedrocktest.Text("One Piece is a manga.").ChunkSize(4), "canceled"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
