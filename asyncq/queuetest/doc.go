@@ -5,4 +5,7 @@
 //	func TestQueue(t *testing.T) {
 //		queuetest.Run(t, func(t *testing.T) queuetest.Queue { return memqueue.New() })
 //	}
+//
+// [TestStatusStore] and [TestBlobStore] do the same for stores of statuses, and of
+// results and payloads.
 package queuetest
