@@ -45,6 +45,8 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi": {"stream/apigateway"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs":                     {"asyncq", "cmd"},
 	"github.com/aws/aws-sdk-go-v2/service/sns":                     {"asyncq"},
+	"github.com/aws/aws-sdk-go-v2/service/s3":                      {"asyncq"},
+	"github.com/johannesboyne/gofakes3":                            {},
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb":                {"asyncq", "cmd", "converse/session/dynamosession"},
 	"github.com/aws/aws-sdk-go-v2/config":                          {"examples"},
 	"github.com/redis/go-redis/v9":                                 {"bedrockx/redisquota", "cache/rediscache"},

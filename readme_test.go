@@ -82,7 +82,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-var packageRow = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| (.*) \\|$")
+var packageRow = regexp.MustCompile("(?m)^\\| `([a-z0-9/]+)` \\| (.*) \\|$")
 
 // README's table names every package that a user can import, and none that is
 // not there; one with no code yet is said to be planned.

@@ -31,8 +31,8 @@ func SQS(tb testing.TB) (aws.Config, bool) {
 // configuration of its clients.
 //
 // What it lacks: UpdateTimeToLive, transactions and
-// ReturnValuesOnConditionCheckFailure. A table is ready as soon as it has been
-// created.
+// ReturnValuesOnConditionCheckFailure. A table is active a moment after it was
+// created: wait for it.
 func DynamoDB(tb testing.TB) (aws.Config, bool) {
 	tb.Helper()
 	return start(tb, "dynalite")

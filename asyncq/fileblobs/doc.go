@@ -1,0 +1,9 @@
+// Package fileblobs keeps results, and payloads that are too large for a message,
+// in files of one folder.
+//
+//	results, err := fileblobs.New("/var/lib/manga/results")
+//
+// A file is written under another name, and gets its own when all of it is on the
+// disk: so one that is there is whole, whatever was killed when. Several processes
+// may share the folder. Its file system must have hard links.
+package fileblobs

@@ -1,0 +1,14 @@
+// Package snsnotify tells the ends of jobs to a topic of Amazon SNS.
+//
+//	worker, err := asyncq.NewWorker(…, func(o *asyncq.WorkerOptions) {
+//		o.Notifier = snsnotify.New(sns.NewFromConfig(cfg), topicARN)
+//	})
+//
+// The message is the JSON of an [asyncq.Notification], without the callback URL.
+// Its attributes notification_id, status and priority are for subscribers' filter
+// policies, and to recognise a message that comes twice. To a FIFO topic it
+// goes with the job's id as its group and the notification's as its
+// deduplication id.
+//
+// The IAM action is sns:Publish on the topic.
+package snsnotify
