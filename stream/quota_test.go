@@ -64,3 +64,29 @@ func TestQuotaIsSettledAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// A budget is settled when the stream has ended: on its usage, or on the most
+// that it could take where nobody has told that.
+func TestBudgetOfAStream(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	budget := bedrockx.NewTokenBudget(10_000)
+	client := bedrockx.New(srv.Client(), once, func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+	reply := bedrocktest.Text("Hello, you.").ChunkSize(3).Usage(bedrockkit.Usage{InputTokens: 100, OutputTokens: 10})
+	srv.Reply(reply, reply)
+
+	s, err := invoke(t.Context(), client)
+	require.NoError(t, err)
+	bound := int64(len(srv.Requests()[0].Body)) + 1000
+	assert.Equal(t, 10_000-bound, budget.RemainingTokens(), "set aside")
+	for _, err := range s.Events() {
+		require.NoError(t, err)
+	}
+	assert.EqualValues(t, 110, budget.SpentTokens())
+	assert.EqualValues(t, 9890, budget.RemainingTokens())
+
+	s, err = invoke(t.Context(), client)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	assert.Equal(t, 110+bound, budget.SpentTokens())
+	assert.Equal(t, 9890-bound, budget.RemainingTokens())
+}
