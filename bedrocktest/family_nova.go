@@ -1,7 +1,9 @@
 package bedrocktest
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 )
 
 // nova is Amazon Nova's own body. It is Converse's, but for the maximum of
@@ -33,6 +35,9 @@ func (nova) read(req *Request) *Reply {
 	if req.cachedTools {
 		return invalid("Malformed input request: extraneous key [cachePoint] is not permitted, please reformat your input and try again.")
 	}
+	// An empty system block, which clients send where there is no system prompt,
+	// is taken here.
+	body.System = slices.DeleteFunc(body.System, func(b json.RawMessage) bool { return string(bytes.TrimSpace(b)) == "{}" })
 	return validateConverse(req, &body, false)
 }
 

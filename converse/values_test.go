@@ -249,3 +249,22 @@ func TestContextOverflowIsOneError(t *testing.T) {
 		}
 	})
 }
+
+// What a stream cites comes with the text, and can be sent again.
+func TestStreamedCitationsAreKept(t *testing.T) {
+	chat, srv, _ := newChat(t)
+	srv.Reply(bedrocktest.Text("Three copies.").InsertAfter(2, "contentBlockDelta",
+		`{"contentBlockIndex":0,"delta":{"citation":{"title":"list","sourceContent":[{"text":"3"}],"location":{"documentPage":{"documentIndex":0,"start":1,"end":2}}}}}`),
+		bedrocktest.Text("ok"))
+	list := converse.Document{Name: "list", Text: "Berserk 3", Citations: true}
+	result, err := run(t, true, chat, converse.Request{Messages: []converse.Message{converse.UserContent(list, converse.Text("How many?"))}})
+	require.NoError(t, err)
+	assert.Equal(t, "Three copies.", result.Text())
+	cited, ok := result.Last().Message.Content[0].(converse.CitedText)
+	require.True(t, ok)
+	assert.Equal(t, converse.Location{Kind: converse.LocationPage, Index: 0, Start: 1, End: 2}, cited.Citations[0].Location)
+	_, err = chat.Send(t.Context(), converse.Request{Messages: append(result.Messages, converse.User("Thanks!"))})
+	require.NoError(t, err)
+	assert.Contains(t, string(srv.Requests()[1].Body), `{"citationsContent":{"content":[{"text":"Three copies."}],"citations":[{"title":"list","sourceContent":[{"text":"3"}],`+
+		`"location":{"documentPage":{"documentIndex":0,"start":1,"end":2}}}]}}`)
+}
