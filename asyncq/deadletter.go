@@ -249,7 +249,8 @@ func (l *DeadLetters) requeue(ctx context.Context, id string) error {
 		if err != nil {
 			return fmt.Errorf("asyncq: reading the status of job %s: %w", id, err)
 		}
-		if s.State != Failed {
+		// One that SQS has moved by itself is not known to have failed.
+		if s.State == Completed || s.State == Cancelled || s.State == Processing && time.Now().Before(s.LeaseUntil) {
 			return nil
 		}
 		s.State, s.Attempt, s.Notified, s.FinishedAt, s.UpdatedAt = Queued, 0, false, time.Time{}, time.Now().UTC()

@@ -22,7 +22,8 @@ import (
 type Request[T any] struct {
 	// ID names the job and makes asking for it idempotent: the same id is the
 	// same job, however often it is submitted. The default is a random UUID.
-	// It has at most 128 of letters, digits and . _ - :
+	// It has at most 128 of letters, digits and . _ - : and begins with none of
+	// them but _.
 	ID string `json:"request_id,omitempty"`
 
 	// Payload is what the handler gets. It is stored as JSON.
@@ -65,6 +66,12 @@ type envelope struct {
 }
 
 const envelopeVersion = 1
+
+// key is where something of the job is stored. The payload is part of it: an id
+// that is used again when its status has expired does not find what is another's.
+func (e *envelope) key(folder string) string {
+	return folder + "/" + e.ID + "-" + e.PayloadHash[:min(16, len(e.PayloadHash))]
+}
 
 // A Job is a request that a worker has begun with.
 type Job[T any] struct {
@@ -217,7 +224,10 @@ const (
 	maxMetadata     = 16 << 10
 )
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:-]{0,127}$`)
+
+// groupPattern is what SQS takes as the id of a group or of a deduplication.
+var groupPattern = regexp.MustCompile(`^[!-~]{0,128}$`)
 
 // InvalidRequestError says why a request is refused before anything is stored or
 // sent.
@@ -242,7 +252,7 @@ func seal[T any](r Request[T], now time.Time) (envelope, error) {
 		r.ID = newID()
 	}
 	if !idPattern.MatchString(r.ID) {
-		return fail("id", "has %d bytes or others than letters, digits and . _ - :; it has 1 to 128 of them", len(r.ID))
+		return fail("id", "has %d bytes or others than letters, digits and . _ - :, or begins with one of . - :; it has 1 to 128 of them", len(r.ID))
 	}
 	switch r.Priority {
 	case "":
@@ -256,8 +266,8 @@ func seal[T any](r Request[T], now time.Time) (envelope, error) {
 		return fail("delay", "is %v; it is from 0 to %v", r.Delay, maxDelay)
 	case r.Delay > 0 && r.Group != "":
 		return fail("delay", "cannot be with a group: a FIFO queue delays all messages or none")
-	case len(r.Group) > 128 || len(r.DeduplicationID) > 128:
-		return fail("group", "and deduplication id have at most 128 bytes")
+	case !groupPattern.MatchString(r.Group) || !groupPattern.MatchString(r.DeduplicationID):
+		return fail("group or deduplication id", "has others than at most 128 ASCII letters, digits and punctuation marks")
 	}
 	if r.CallbackURL != "" {
 		u, err := url.Parse(r.CallbackURL)

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
 // poison is the error of a job that can never be done.
@@ -44,14 +46,9 @@ func (w *engine) process(ctx context.Context, d *delivery) (done bool) {
 // be new, come twice, or be what a worker left behind that was killed at any
 // step. What is stored decides, and only conditionally.
 func (w *engine) job(ctx context.Context, d *delivery) outcome {
-	e, err := w.unseal(ctx, d)
-	var bad *poison
-	switch {
-	case errors.As(err, &bad):
+	e, bad := w.unseal(d)
+	if bad != nil {
 		return w.bury(ctx, d, e, nil, bad)
-	case err != nil:
-		w.failed("reading a payload", err)
-		return outcome{after: w.backoff(d.receives)}
 	}
 
 	l, out, err := w.acquire(ctx, d, e)
@@ -65,8 +62,8 @@ func (w *engine) job(ctx context.Context, d *delivery) outcome {
 	return w.attempt(ctx, d, e, l)
 }
 
-// unseal reads a message. The error is a *poison where it can never be read.
-func (w *engine) unseal(ctx context.Context, d *delivery) (*envelope, error) {
+// unseal reads a message, or says why it can never be read.
+func (w *engine) unseal(d *delivery) (*envelope, *poison) {
 	var e envelope
 	if err := json.Unmarshal([]byte(aws.ToString(d.msg.Body)), &e); err != nil {
 		return nil, &poison{"the message is not JSON"}
@@ -77,24 +74,42 @@ func (w *engine) unseal(ctx context.Context, d *delivery) (*envelope, error) {
 	case e.Version != envelopeVersion:
 		return &e, &poison{fmt.Sprintf("the message has the version %d, this worker reads %d", e.Version, envelopeVersion)}
 	}
+	return &e, nil
+}
+
+// load brings the payload, which is elsewhere if it is large. It is there as long
+// as the job has not ended.
+func (w *engine) load(ctx context.Context, e *envelope) error {
 	if e.PayloadKey != "" {
 		if w.o.Payloads == nil {
-			return &e, &poison{"the payload is in a store that the worker does not have; see WorkerOptions.Payloads"}
+			return &poison{"the payload is in a store that the worker does not have; see WorkerOptions.Payloads"}
 		}
 		data, err := w.o.Payloads.Get(ctx, e.PayloadKey)
 		if errors.Is(err, ErrNotFound) {
-			return &e, &poison{"the payload is not in its store"}
+			return &poison{"the payload is not in its store"}
 		}
 		if err != nil {
-			return &e, err
+			return &unstored{"reading a payload", err}
 		}
 		e.Payload = data
 	}
 	if sum := sha256.Sum256(e.Payload); hex.EncodeToString(sum[:]) != e.PayloadHash {
-		return &e, &poison{"the payload is not the one that was submitted"}
+		return &poison{"the payload is not the one that was submitted"}
 	}
-	return &e, nil
+	return nil
 }
+
+// unstored is the error of a store that could not be asked: nothing that the job
+// is to blame for.
+type unstored struct {
+	what string
+	err  error
+}
+
+func (e *unstored) Error() string { return e.what + ": " + e.err.Error() }
+func (e *unstored) Unwrap() error { return e.err }
+
+func (e *unstored) ErrorClass() string { return "store" }
 
 // A lease is this worker's right to a job, as the status store has it.
 type lease struct {
@@ -144,7 +159,12 @@ func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease,
 		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 			return nil, outcome{after: time.Second}, nil
 		}
-		return nil, outcome{}, err
+		// It may have been written though the answer was lost.
+		stored, getErr := w.o.Status.Get(ctx, e.ID)
+		if getErr != nil || stored.Lease != s.Lease {
+			return nil, outcome{}, err
+		}
+		return &lease{w: w, status: stored}, outcome{}, nil
 	}
 	s.Version++
 	return &lease{w: w, status: s}, outcome{}, nil
@@ -162,6 +182,18 @@ func (l *lease) change(ctx context.Context, set func(*Status)) error {
 	set(&s)
 	s.UpdatedAt = time.Now().UTC()
 	err := l.w.o.Status.Update(ctx, s)
+	if errors.Is(err, ErrConflict) {
+		// Only who has the lease writes it, so this was ours, and its answer
+		// was lost.
+		stored, getErr := l.w.o.Status.Get(ctx, s.ID)
+		if getErr != nil {
+			return getErr
+		}
+		if stored.State == Processing && stored.Lease == l.status.Lease {
+			s.Version = stored.Version
+			err = l.w.o.Status.Update(ctx, s)
+		}
+	}
 	switch {
 	case err == nil:
 		s.Version++
@@ -186,9 +218,14 @@ func (l *lease) now() Status {
 // settle is change, tried a few times: the work is done, only its record is
 // missing.
 func (l *lease) settle(ctx context.Context, set func(*Status)) error {
+	return l.w.patiently(ctx, func() error { return l.change(ctx, set) })
+}
+
+// patiently asks a store up to four times.
+func (w *engine) patiently(ctx context.Context, ask func() error) error {
 	wait := 100 * time.Millisecond
 	for try := 1; ; try++ {
-		err := l.change(ctx, set)
+		err := ask()
 		if err == nil || errors.Is(err, ErrLeaseLost) || try == 4 || ctx.Err() != nil {
 			return err
 		}
@@ -218,7 +255,7 @@ func (l *lease) renew(ctx context.Context) {
 func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease) outcome {
 	s := l.status
 	run := &running{}
-	resultKey := "results/" + e.ID
+	resultKey := e.key("results")
 	began := time.Now()
 	w.observe(Event{Kind: EventStarted, Queue: d.src.name, JobID: e.ID, Attempt: s.Attempt, Duration: began.Sub(e.CreatedAt)})
 
@@ -228,9 +265,14 @@ func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease
 		// An attempt before may have stored its result and then died: it is
 		// not paid for twice.
 		_, getErr := w.o.Results.Get(ctx, resultKey)
-		stored = getErr == nil
+		if stored = getErr == nil; !stored && !errors.Is(getErr, ErrNotFound) {
+			err = &unstored{"reading a result", getErr}
+		}
 	}
-	if !stored {
+	if !stored && err == nil {
+		err = w.load(ctx, e)
+	}
+	if !stored && err == nil {
 		err = w.handle(ctx, d, e, s.Attempt, l, run)
 	}
 	duration := time.Since(began)
@@ -239,12 +281,21 @@ func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil && !stored && run.result != nil {
-		putErr := w.o.Results.Put(ctx, resultKey, run.result)
-		stored = putErr == nil || errors.Is(putErr, ErrExists)
-		if !stored {
-			w.failed("storing a result", putErr)
-			err = fmt.Errorf("storing the result: %w", putErr)
+		putErr := w.patiently(ctx, func() error {
+			err := w.o.Results.Put(ctx, resultKey, run.result)
+			if errors.Is(err, ErrExists) {
+				return nil // an attempt before was as far, and then died
+			}
+			return err
+		})
+		if stored = putErr == nil; !stored {
+			err = &unstored{"storing a result", putErr}
 		}
+	}
+	var store *unstored
+	if errors.As(err, &store) {
+		w.failed(store.what, store.err)
+		err = Retry(w.backoff(d.receives), err)
 	}
 	spent := func(s *Status) {
 		s.Lease, s.LeaseUntil = "", time.Time{}
@@ -362,10 +413,15 @@ func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt i
 		}
 		w.slow()
 		w.observe(Event{Kind: EventThrottled, Queue: d.src.name, JobID: e.ID, ErrorClass: errorClass(err)})
-		if time.Now().After(until) {
-			return Retry(w.o.Visibility, err)
+		wait := hold/2 + rand.N(hold/2)
+		var asked *bedrockx.Error
+		if errors.As(err, &asked) {
+			wait = max(wait, asked.RetryAfter)
 		}
-		sleep(ctx, hold/2+rand.N(hold/2))
+		if time.Now().Add(wait).After(until) {
+			return Retry(max(w.o.MaxDelay, wait), err)
+		}
+		sleep(ctx, wait)
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
@@ -403,7 +459,7 @@ func (w *engine) backoff(attempt int) time.Duration {
 // notify tells the end of a job and then lets its message go.
 func (w *engine) notify(ctx context.Context, d *delivery, e *envelope, s Status) outcome {
 	if w.o.Notifier == nil || s.Notified {
-		return outcome{ack: true}
+		return w.forget(ctx, e, s)
 	}
 	n := Notification{ID: e.ID + "." + string(s.State), CallbackURL: e.CallbackURL, Status: s}
 	if err := w.o.Notifier.Notify(ctx, n); err != nil {
@@ -413,6 +469,17 @@ func (w *engine) notify(ctx context.Context, d *delivery, e *envelope, s Status)
 	s.Notified, s.UpdatedAt = true, time.Now().UTC()
 	if err := w.o.Status.Update(ctx, s); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 		w.failed("writing a status", err)
+	}
+	return w.forget(ctx, e, s)
+}
+
+// forget deletes the payload of a job that nobody will do again. That of a dead
+// letter stays, as it may be redriven.
+func (w *engine) forget(ctx context.Context, e *envelope, s Status) outcome {
+	if e.PayloadKey != "" && s.State != Failed && w.o.Payloads != nil {
+		if err := w.o.Payloads.Delete(ctx, e.PayloadKey); err != nil {
+			w.failed("deleting a payload", err)
+		}
 	}
 	return outcome{ack: true}
 }

@@ -171,7 +171,7 @@ func (p *Producer[T]) prepare(ctx context.Context, r Request[T]) (id string, wai
 		if p.o.Payloads == nil {
 			return e.ID, nil, &InvalidRequestError{Field: "payload", Reason: fmt.Sprintf("has %d bytes; more than %d need ProducerOptions.Payloads", len(payload), p.o.OffloadBytes)}
 		}
-		e.Payload, e.PayloadKey = nil, "payloads/"+e.ID
+		e.Payload, e.PayloadKey = nil, e.key("payloads")
 		if body, err = json.Marshal(e); err != nil {
 			return e.ID, nil, err
 		}

@@ -3,6 +3,7 @@ package asyncq
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -114,7 +115,7 @@ func (w *engine) heartbeat(ctx context.Context) {
 			for _, d := range renew {
 				// SQS counts twelve hours from the receipt.
 				if left := maxVisibility - now.Sub(d.received) - time.Second; left > 0 {
-					d.src.send(d.src.changes, change{url: d.src.url, receipt: aws.ToString(d.msg.ReceiptHandle), after: min(w.o.Visibility, left)})
+					d.src.send(d.src.changes, change{url: d.src.url, receipt: aws.ToString(d.msg.ReceiptHandle), after: min(w.o.Visibility, left), renews: d})
 				}
 			}
 		}
@@ -239,6 +240,16 @@ func (w *engine) deleteBatch(ctx context.Context, batch []change) []change {
 }
 
 func (w *engine) changeBatch(ctx context.Context, batch []change) []change {
+	// A renewal that was overtaken by a release would undo it.
+	w.mu.Lock()
+	batch = slices.DeleteFunc(batch, func(c change) bool {
+		_, held := w.held[c.renews]
+		return c.renews != nil && !held
+	})
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
 	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
 	for i, c := range batch {
 		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(c.receipt),

@@ -73,8 +73,9 @@ type WorkerOptions struct {
 
 	// Throttled reports whether an error says that the model takes no more for
 	// now. The default knows the kinds of bedrockx. Such a job keeps its message
-	// and is begun again in at most 30 s, for MaxHold at the most, which is 15
-	// minutes by default.
+	// and is begun again in at most 30 s, or when the model has asked it to be, for
+	// MaxHold at the most, which is 15 minutes by default. Then it is given back
+	// for MaxDelay. None of this counts as an attempt.
 	Throttled func(error) bool
 	MaxHold   time.Duration
 
@@ -162,6 +163,7 @@ type engine struct {
 	sources  []*source
 	running  int
 	limit    float64 // of running, between 1 and Concurrency
+	slowed   time.Time
 	paused   bool
 	started  bool
 	draining bool
@@ -214,18 +216,21 @@ func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int,
 
 // throttled knows the errors of bedrockx that time mends.
 func throttled(err error) bool {
-	return errors.Is(err, bedrockx.ErrThrottled) || errors.Is(err, bedrockx.ErrOverloaded) || errors.Is(err, bedrockx.ErrNotReady)
+	switch bedrockx.KindOf(err) {
+	case bedrockx.KindThrottled, bedrockx.KindOverloaded, bedrockx.KindNotReady, bedrockx.KindLimited, bedrockx.KindQuota, bedrockx.KindDailyQuota:
+		return true
+	}
+	return false
 }
 
 // Health is how a worker is, for a health check.
 type Health struct {
-	Running    int     `json:"running"`     // jobs under way
-	Waiting    int     `json:"waiting"`     // messages that wait within the worker
-	Limit      float64 `json:"limit"`       // of Running, for now
-	Paused     bool    `json:"paused"`      // by Pause
-	Draining   bool    `json:"draining"`    // Run's context has ended
-	LastError  string  `json:"last_error"`  // of the last request to SQS, if that failed
-	LastErrors bool    `json:"last_failed"` // whether it did
+	Running   int     `json:"running"`              // jobs under way
+	Waiting   int     `json:"waiting"`              // messages that wait within the worker
+	Limit     float64 `json:"limit"`                // of Running, for now
+	Paused    bool    `json:"paused"`               // by Pause
+	Draining  bool    `json:"draining"`             // Run's context has ended
+	LastError string  `json:"last_error,omitempty"` // of SQS or a store; empty once a receive has succeeded
 }
 
 // Health tells how the worker is.
@@ -237,7 +242,7 @@ func (w *engine) Health() Health {
 		h.Waiting += s.waiting()
 	}
 	if w.lastErr != nil {
-		h.LastError, h.LastErrors = w.lastErr.Error(), true
+		h.LastError = w.lastErr.Error()
 	}
 	return h
 }
@@ -448,11 +453,14 @@ func (w *engine) next() *delivery {
 }
 
 // slow halves the limit when a model throttles, quick raises it slowly when one
-// has answered.
+// has answered. What is throttled within a second was sent at one pace, and is one
+// reason to go slower.
 func (w *engine) slow() {
 	w.mu.Lock()
-	w.limit = max(1, w.limit/2)
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	if now := time.Now(); now.Sub(w.slowed) >= time.Second {
+		w.limit, w.slowed = max(1, w.limit/2), now
+	}
 }
 
 func (w *engine) quick() {
@@ -482,6 +490,7 @@ type change struct {
 	url     string
 	receipt string
 	after   time.Duration // until it is visible; for a deletion nothing
+	renews  *delivery     // set where this is a renewal, which ends with the delivery
 	tries   int
 }
 
