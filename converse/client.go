@@ -193,11 +193,9 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 		req.System = Contents{Text(o.System)}
 	}
 	if req.Tools == nil {
-		for _, f := range o.Tools {
-			if f.err != nil {
-				return nil, fail(f.err)
-			}
-			req.Tools = append(req.Tools, f.Spec)
+		var err error
+		if req.Tools, err = specs(o.Tools); err != nil {
+			return nil, fail(err)
 		}
 	}
 	if o.Repair != nil {
@@ -226,7 +224,7 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			return req.sdkStreamInput(in), nil
 		},
 	}
-	if capability, known := bedrockkit.Capabilities(req.Model); req.Thinking == 0 && (!known || capability.Has(bedrockkit.FeaturePrefill)) {
+	if capability, known := c.capabilities(req.Model); req.Thinking == 0 && (!known || capability.Has(bedrockkit.FeaturePrefill)) {
 		call.Continuation = func(soFar string) (*bedrockx.Call, error) {
 			again := *req
 			again.Messages = append(slices.Clone(req.Messages), Assistant(soFar))

@@ -126,8 +126,8 @@ func (g *generator) run(ctx context.Context, l *loop) error {
 		format := g.format
 		format.Schema = strict
 		l.req.OutputFormat = &format
-	} else {
-		g.force(l, !known || capability.Has(bedrockkit.FeatureToolChoice))
+	} else if err := g.force(l, !known || capability.Has(bedrockkit.FeatureToolChoice)); err != nil {
+		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: l.req.Model, Kind: bedrockx.KindValidation, Err: err}
 	}
 	l.review = func(t *Turn) bool { return g.look(l, t) }
 	err = l.run(ctx)
@@ -158,13 +158,14 @@ func (l *loop) capability(ctx context.Context) (bedrockkit.Capability, bool) {
 }
 
 // force makes the model call a tool that takes the value.
-func (g *generator) force(l *loop, choice bool) {
+func (g *generator) force(l *loop, choice bool) error {
 	setDefault(&g.format.Name, "answer")
 	setDefault(&g.format.Description, "Gives the answer. Call it once, when the answer is complete.")
 	g.tool, l.answer = g.format.Name, g.format.Name
 	if l.req.Tools == nil {
-		for _, f := range l.o.Tools {
-			l.req.Tools = append(l.req.Tools, f.Spec)
+		var err error
+		if l.req.Tools, err = specs(l.o.Tools); err != nil {
+			return err
 		}
 	}
 	l.req.Tools = append(slices.Clone(l.req.Tools), ToolSpec{Name: g.tool, Description: g.format.Description, InputSchema: g.format.Schema})
@@ -176,6 +177,7 @@ func (g *generator) force(l *loop, choice bool) {
 		l.choice = ToolChoice{Any: true}
 	}
 	l.req.ToolChoice = l.choice
+	return nil
 }
 
 // look takes the value out of a round; false ends the loop.

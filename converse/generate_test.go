@@ -226,6 +226,17 @@ func TestGenerateOfATypeThatCanNotBe(t *testing.T) {
 	assert.Empty(t, srv.Requests())
 }
 
+func TestGenerateWithABrokenTool(t *testing.T) {
+	eachModel(t, func(t *testing.T, model string) {
+		broken := converse.Tool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil })
+		chat, srv := generator(t, bedrockkit.ModelID(model), func(o *converse.Options) { o.Tools = []converse.Function{broken} })
+		_, _, err := converse.Generate[review](t.Context(), chat, ask("q"))
+		assert.ErrorIs(t, err, bedrockx.ErrValidation)
+		assert.ErrorContains(t, err, `tool "broken"`)
+		assert.Empty(t, srv.Requests())
+	})
+}
+
 func TestThinking(t *testing.T) {
 	temperature := 0.3
 	chat, srv := generator(t, native, func(o *converse.Options) { o.Temperature = &temperature })

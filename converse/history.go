@@ -15,6 +15,9 @@ func OpenCalls(history []Message) []ToolUse {
 	})
 }
 
+// noResult is what the model is told of a call that nobody answers any more.
+const noResult = "There is no result: the call was interrupted."
+
 func answers(c Content, use ToolUse) bool {
 	result, ok := c.(ToolResult)
 	return ok && result.ToolUseID == use.ID

@@ -204,6 +204,29 @@ func TestTurnsThatAreLeftLeaveTheCallsOpen(t *testing.T) {
 	assert.Len(t, result.Messages, 4)
 }
 
+// With Options.Repair an open call of a history gets a result, in the history
+// as well, and its tool does not run.
+func TestLoopRepairsOpenCalls(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		var changes []converse.Change
+		chat, srv, runs := newChat(t, func(o *converse.Options) {
+			o.Repair = func(c []converse.Change) { changes = append(changes, c...) }
+		})
+		srv.Reply(bedrocktest.Text("Never mind."), bedrocktest.Text("ok"))
+		history := []converse.Message{converse.User("q"), {Role: converse.RoleAssistant, Content: converse.Contents{
+			converse.ToolUse{ID: "1", Name: "check_stock", Input: json.RawMessage(`{"title":"x"}`)}}}}
+		result, err := run(t, streamed, chat, converse.Request{Messages: history})
+		require.NoError(t, err)
+		assert.Zero(t, runs.Load())
+		require.Len(t, changes, 1)
+		assert.Equal(t, "messages[2]", changes[0].Path)
+		assert.Len(t, history, 2)
+		_, err = run(t, streamed, chat, converse.Request{Messages: converse.Append(result.Messages, converse.User("And now?"))})
+		require.NoError(t, err)
+		assert.Len(t, changes, 1, "once")
+	})
+}
+
 // The caller answers a call himself and goes on after the model's last word.
 func TestTurnsThatAreChanged(t *testing.T) {
 	chat, srv, runs := newChat(t)

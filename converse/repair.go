@@ -425,7 +425,7 @@ func (m *mender) results(msg *mended, open []piece) {
 			continue
 		}
 		m.change(o.path(), "the tool use %q got a result that says that there is none", id)
-		o.Content = ToolResult{ToolUseID: id, Status: ToolError, Content: Contents{Text("There is no result: the call was interrupted.")}}
+		o.Content = ToolResult{ToolUseID: id, Status: ToolError, Content: Contents{Text(noResult)}}
 		results = append(results, o)
 	}
 	msg.pieces = append(results, others...)

@@ -237,14 +237,27 @@ func (l *loop) run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: %s", ErrMaxRunTime, limit))
 		defer cancel()
 	}
-	if open := OpenCalls(l.result.Messages); len(open) > 0 {
-		if !l.o.Resume {
-			return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
-				Err: fmt.Errorf("messages end with %d tool calls that have no result; give them with converse.Answer, or set Options.Resume", len(open))}
-		}
+	switch open := OpenCalls(l.result.Messages); {
+	case len(open) == 0:
+	case l.o.Resume:
 		if err := l.runCalls(ctx, &Turn{Calls: open}); err != nil {
 			return err
 		}
+	case l.o.Repair != nil:
+		// Each request would be mended, and the history of the result would not.
+		results := make([]ToolResult, len(open))
+		for i, use := range open {
+			results[i] = ToolResult{ToolUseID: use.ID, Status: ToolError, Content: Contents{Text(noResult)}}
+		}
+		messages, err := Answer(l.result.Messages, results...)
+		if err != nil {
+			return err // the results are those of the open calls
+		}
+		l.result.Messages = messages
+		l.o.Repair([]Change{{Path: fmt.Sprintf("messages[%d]", len(messages)-1), Text: fmt.Sprintf("has error results for %d open tool calls", len(open))}})
+	default:
+		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
+			Err: fmt.Errorf("messages end with %d tool calls that have no result; give them with converse.Answer, or set Options.Resume", len(open))}
 	}
 	for {
 		l.round++

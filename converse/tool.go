@@ -126,8 +126,26 @@ func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Fu
 	return f
 }
 
+// specs are what the model is told of tools.
+func specs(tools []Function) ([]ToolSpec, error) {
+	var list []ToolSpec
+	for _, f := range tools {
+		if f.err != nil {
+			return nil, f.err
+		}
+		list = append(list, f.Spec)
+	}
+	return list, nil
+}
+
 // check holds the arguments of a call against the tool's schema.
 func (f Function) check(input json.RawMessage) error {
+	switch {
+	case f.err != nil:
+		return f.err // one that the request did not offer
+	case f.handle == nil || f.schema == nil:
+		return errors.New("the tool has no code; converse.Tool and converse.RawTool make one")
+	}
 	var args any
 	if err := json.Unmarshal(input, &args); err != nil {
 		return &argumentsError{"the arguments are no JSON: " + err.Error()}

@@ -200,6 +200,20 @@ func TestToolWithAGivenSchema(t *testing.T) {
 	assert.ErrorContains(t, err, "JSON Schema")
 }
 
+// A tool that the request did not offer, but that the model calls all the same,
+// can be a broken one.
+func TestBrokenToolsThatAreCalled(t *testing.T) {
+	for name, f := range map[string]Function{
+		"a mistake in it": Tool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil }),
+		"no code":         {Spec: ToolSpec{Name: "broken"}},
+		"a nil handler":   RawTool(ToolSpec{Name: "broken", InputSchema: json.RawMessage(`{"type":"object"}`)}, nil),
+	} {
+		result, err := runCall(t.Context(), f, ToolUse{ID: "1", Name: "broken"}, Options{})
+		assert.Error(t, err, name)
+		assert.Equal(t, Contents{Text("the tool failed")}, result.Content, name)
+	}
+}
+
 func TestToolThatCanNotBe(t *testing.T) {
 	for name, f := range map[string]Function{
 		"no object":    Tool("a", "b", func(context.Context, string) (string, error) { return "", nil }),
