@@ -943,3 +943,22 @@ func TestCacheUnderLoad(t *testing.T) {
 	wg.Wait()
 	assert.Zero(t, c.Stats().InFlight)
 }
+
+// BenchmarkCacheHit is a call that is answered from memory, through the whole
+// pipeline and its own decoding.
+func BenchmarkCacheHit(b *testing.B) {
+	srv := bedrocktest.NewServer(b, inProcess)
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Cache = bedrockx.NewCache(memcache.New()) })
+	for _, n := range []int{1000, 20_000} {
+		body := rawPayload(fmt.Sprintf(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":%q}]}`, strings.Repeat("A pirate. ", n/10)))
+		srv.Reply(bedrocktest.Text("x"))
+		b.Run(fmt.Sprintf("%d kB", n/1000), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := bedrockx.Invoke(b.Context(), client, model, body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

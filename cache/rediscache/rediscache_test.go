@@ -19,10 +19,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/cache"
 	"github.com/mangaassist/bedrockkit/cache/cachetest"
 	"github.com/mangaassist/bedrockkit/cache/memcache"
 	"github.com/mangaassist/bedrockkit/cache/rediscache"
+	"github.com/mangaassist/bedrockkit/converse"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -201,6 +204,84 @@ func TestKilledUnderLoad(t *testing.T) {
 		assert.NoError(t, err)
 	}
 	assert.Positive(t, store.Stats().Skipped)
+}
+
+// The same through the pipeline, with calls and streams: none fails, and each
+// gets its own answer.
+func TestPipelineWhileRedisIsKilled(t *testing.T) {
+	redis := start(t)
+	encrypted, err := cache.Encrypted(
+		open(t, client(t, redis.Addr()), func(o *rediscache.Options) { o.Timeout = 200 * time.Millisecond }),
+		cache.EncryptionKey{ID: "1", Secret: make([]byte, 32)})
+	require.NoError(t, err)
+	store := cache.FailOpen(encrypted, func(o *cache.FailOpenOptions) { o.Cooldown = 10 * time.Millisecond })
+	answers := bedrockx.NewCache(store, func(o *bedrockx.CacheOptions) {
+		o.OnError = func(err error) { t.Error("a failure of Redis must not come this far:", err) }
+	})
+	defer answers.Close()
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
+		o.InProcess, o.KeepRequests = true, 1
+		o.Responder = func(_ context.Context, req *bedrocktest.Request) *bedrocktest.Reply {
+			return bedrocktest.Text("answer to " + req.LastText())
+		}
+	})
+	chat := converse.New(bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Cache = answers }), func(o *converse.Options) {
+		o.Model, o.Temperature = "anthropic.claude-3-haiku-20240307-v1:0", new(float64)
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var hits, misses atomic.Int64
+	var load sync.WaitGroup
+	for w := range 4 {
+		load.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				question := fmt.Sprint("question ", i%20)
+				req := converse.Request{Messages: []converse.Message{converse.User(question)}}
+				var text string
+				var hit bool
+				if w%2 == 0 {
+					r, err := chat.Send(t.Context(), req)
+					if !assert.NoError(t, err) {
+						return
+					}
+					text, hit = r.Text(), r.CacheHit
+				} else {
+					s, err := chat.Stream(t.Context(), req)
+					if !assert.NoError(t, err) {
+						return
+					}
+					for _, err := range s.Events() {
+						assert.NoError(t, err)
+					}
+					text, hit = s.Result().Text(), s.Result().CacheHit
+				}
+				if !assert.Equal(t, "answer to "+question, text) {
+					return
+				}
+				if hit {
+					hits.Add(1)
+				} else {
+					misses.Add(1)
+				}
+			}
+		})
+	}
+	more := func(n *atomic.Int64, what string) {
+		t.Helper()
+		want := n.Load() + 50
+		require.Eventually(t, func() bool { return n.Load() >= want }, 30*time.Second, time.Millisecond, "no more %s", what)
+	}
+	for range 2 {
+		more(&hits, "hits")
+		redis.Kill(t)
+		more(&misses, "answers without Redis")
+		assert.True(t, store.Stats().Open)
+		redis.Start(t)
+	}
+	more(&hits, "hits after the restart")
+	stop()
+	load.Wait()
+	assert.Zero(t, answers.Stats().InFlight)
 }
 
 // A Redis that takes connections and says nothing holds nobody for long.
