@@ -50,13 +50,8 @@ type anthropicDelta struct {
 	Delta any    `json:"delta"`
 }
 
-// streamed are the members of a block that come by deltas, and the type and
-// the member of these.
-var streamed = map[string]struct{ typ, member string }{
-	"text":      {"text_delta", "text"},
-	"thinking":  {"thinking_delta", "thinking"},
-	"signature": {"signature_delta", "signature"},
-}
+// streamed are the members of a block that come by deltas, and their types.
+var streamed = map[string]string{"text": "text_delta", "thinking": "thinking_delta", "signature": "signature_delta"}
 
 func (s *splitter) anthropicBlock(index int, block object) error {
 	start := maps.Clone(block)
@@ -80,15 +75,15 @@ func (s *splitter) anthropicBlock(index int, block object) error {
 	}
 	delta := func(d any) anthropicDelta { return anthropicDelta{"content_block_delta", index, d} }
 	for _, name := range names {
-		d := streamed[name]
-		whole, pieces := text(block[name]), s.piece
-		if name == "signature" {
-			s.piece = 0
+		typ := streamed[name]
+		payload := func(piece string) any { return delta(map[string]string{"type": typ, name: piece}) }
+		var err error
+		switch whole := text(block[name]); {
+		case name != "signature":
+			err = s.pieces("", whole, payload)
+		case whole != "":
+			err = s.add("", payload(whole), 0)
 		}
-		err := s.pieces("", whole, func(piece string) any {
-			return delta(map[string]string{"type": d.typ, d.member: piece})
-		})
-		s.piece = pieces
 		if err != nil {
 			return err
 		}
