@@ -78,6 +78,13 @@ type Call struct {
 	// passes by the cache.
 	Share func(*Call) (rest func() error)
 
+	// OnText are given the text of the answer before the caller sees it: that
+	// of a stream piece by piece, that of a unary call at once, in the goroutine
+	// that reads. Of an InvokeModel response whose type has no method Text() string
+	// it is the body. An error of one ends the call, with [KindRefused]. A
+	// middleware adds to them before it calls the next handler.
+	OnText []func(text string) error
+
 	// Continuation returns the call that asks for the rest of a streamed answer
 	// whose beginning is given, for Options.Continue; nil where that can not be
 	// asked for.
@@ -165,6 +172,17 @@ func (c *Call) resolved(id bedrockkit.ModelID) bedrockkit.ModelID {
 // error that it ended with. The last one registered runs first, all of them
 // after usage and cost were settled.
 func (c *Call) OnEnd(fn func(error)) { c.onEnd = append(c.onEnd, fn) }
+
+// Text gives a piece of the answer's text to OnText. Whoever decodes a
+// response does it, and hands no text on where it returns an error.
+func (c *Call) Text(text string) error {
+	for _, fn := range c.OnText {
+		if err := fn(text); err != nil {
+			return &Error{Kind: KindRefused, Err: err} // and not the kind of a check that failed, which could be retried
+		}
+	}
+	return nil
+}
 
 // End tells that the call has ended. The pipeline does it for unary calls and
 // for streams that never began; whoever reads a stream does it once it is

@@ -35,6 +35,14 @@
 // pricing, whatever a middleware registers with [Call.OnEnd]) runs once, when
 // the call ends, whichever way it ends.
 //
+// # Policies of your own
+//
+// A [Middleware] in the options of a client or of a call sees every call before
+// it is sent, and may change, answer or refuse it. [Call.OnText] shows it the
+// answer before the caller sees it, of a unary call and of a stream, and
+// [Call.OnEnd] what became of it. The example of Middleware is a moderation
+// check.
+//
 // # Errors
 //
 // Every error of a call is an [*Error], which errors.As finds; it holds the

@@ -44,6 +44,7 @@ const (
 	KindTooLarge        Kind = "too large"         // over a bound on the response; not retried
 	KindLimited         Kind = "limited"           // a Limiter had no room for it in time; nothing was sent, not retried
 	KindBudget          Kind = "budget"            // over a bound on cost or tokens; not retried
+	KindRefused         Kind = "refused"           // by a policy of yours, of the request or the answer; not retried
 	KindCanceled        Kind = "canceled"          // the caller's context ended; not retried
 	KindUnknown         Kind = "unknown error"     // not retried
 )
@@ -69,6 +70,7 @@ var (
 	ErrStalled         = errors.New("stream stalled")
 	ErrTooLarge        = errors.New("response is too large")
 	ErrBudget          = errors.New("over budget")
+	ErrRefused         = errors.New("refused by a policy") // for a Middleware to return
 )
 
 // The errors of the bounds on waiting for a response and for its first output;
@@ -89,7 +91,7 @@ var sentinels = []struct {
 	{KindValidation, ErrValidation}, {KindAccessDenied, ErrAccessDenied}, {KindNotFound, ErrNotFound},
 	{KindContextOverflow, ErrContextOverflow}, {KindTruncated, ErrTruncated}, {KindCorrupt, ErrCorrupt},
 	{KindEmpty, ErrEmpty}, {KindStalled, ErrStalled}, {KindTooLarge, ErrTooLarge}, {KindBudget, ErrBudget},
-	{KindLimited, ErrLimited},
+	{KindLimited, ErrLimited}, {KindRefused, ErrRefused},
 }
 
 // Error is the error of a call.

@@ -12,6 +12,7 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+	"github.com/mangaassist/bedrockkit/stream"
 )
 
 // newFake stands for bedrockx.NewFromConfig(cfg) with a real account.
@@ -85,34 +86,73 @@ func (e embedding) DecodeInvoke(body json.RawMessage) ([]float64, bedrockkit.Usa
 	return response.Embedding, bedrockkit.Usage{Unknown: true}, "", err // the headers tell the usage
 }
 
-// A policy of one's own, here one that looks at every request before it goes
-// out and counts what was spent.
-func ExampleMiddleware() {
-	moderate := func(next bedrockx.Handler) bedrockx.Handler {
+// moderate refuses prompts and answers that check finds fault with, of unary
+// calls and of streams alike.
+func moderate(check func(text string) error) bedrockx.Middleware {
+	return func(next bedrockx.Handler) bedrockx.Handler {
 		return func(ctx context.Context, call *bedrockx.Call) error {
-			if strings.Contains(string(call.Body), "forbidden") {
-				return errors.New("the request was refused by moderation")
+			if call.Body == nil { // the SDK's own input, which call.SDKInput returns
+				return fmt.Errorf("%w: the prompt cannot be checked", bedrockx.ErrRefused)
 			}
-			call.OnEnd(func(err error) { fmt.Println("cost known:", call.Cost != nil) })
+			if err := check(string(call.Body)); err != nil {
+				return err
+			}
+			var answer strings.Builder // a stream may cut a word in two
+			call.OnText = append(call.OnText, func(text string) error {
+				answer.WriteString(text)
+				return check(answer.String())
+			})
 			return next(ctx, call)
 		}
 	}
-	client, done := newFake(bedrocktest.Text("Hello!"))
+}
+
+// A policy of one's own: a moderation check, which looks at every prompt before
+// it is sent and at every answer before the caller sees it.
+func ExampleMiddleware() {
+	check := func(text string) error {
+		if strings.Contains(text, "spoiler") {
+			return fmt.Errorf("%w: no spoilers", bedrockx.ErrRefused)
+		}
+		return nil
+	}
+	client, done := newFake(
+		bedrocktest.Text("Luffy sets sail."),
+		bedrocktest.Text("Here is a spoiler: …"),
+		bedrocktest.Text("First, no harm. Then the spo").Text("iler."),
+	)
 	defer done()
 
-	for _, text := range []string{"hello", "something forbidden"} {
-		result, err := bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
-			MaxTokens: 100,
-			Messages:  []anthropic.Message{anthropic.User(text)},
-		}, func(o *bedrockx.Options) { o.Middleware = append(o.Middleware, moderate) })
+	const model = "anthropic.claude-3-haiku-20240307-v1:0"
+	moderated := func(o *bedrockx.Options) { o.Middleware = append(o.Middleware, moderate(check)) }
+	ask := func(text string) anthropic.Request {
+		return anthropic.Request{MaxTokens: 100, Messages: []anthropic.Message{anthropic.User(text)}}
+	}
+	for _, prompt := range []string{"How does One Piece begin?", "A spoiler, please.", "How does it go on?"} {
+		result, err := bedrockx.Invoke(context.Background(), client, model, ask(prompt), moderated)
 		if err != nil {
-			fmt.Println(err)
+			fmt.Println("refused:", errors.Is(err, bedrockx.ErrRefused))
 			continue
 		}
 		fmt.Println(result.Output.Text())
 	}
+
+	s, err := stream.Invoke(context.Background(), client, model, ask("And then?"), stream.Anthropic, moderated)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for text, err := range s.Text() {
+		if err != nil {
+			fmt.Println("\nrefused:", errors.Is(err, bedrockx.ErrRefused))
+			break
+		}
+		fmt.Print(text)
+	}
 	// Output:
-	// cost known: true
-	// Hello!
-	// bedrock InvokeModel anthropic.claude-3-haiku-20240307-v1:0: unknown error: the request was refused by moderation
+	// Luffy sets sail.
+	// refused: true
+	// refused: true
+	// First, no harm. Then the spo
+	// refused: true
 }

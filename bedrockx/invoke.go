@@ -109,6 +109,13 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		if guardrailIntervened(raw) {
 			call.StopReason = bedrockkit.StopGuardrailIntervened
 		}
+		if len(call.OnText) > 0 {
+			text := string(raw)
+			if t, ok := any(out).(interface{ Text() string }); ok {
+				text = t.Text()
+			}
+			return out, call.Text(text)
+		}
 		return out, nil
 	}
 	call.Decode = func(_ context.Context, resp *Response) (err error) {

@@ -93,6 +93,9 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 		call.ServiceTier = bedrockkit.ServiceTier(served)
 	}
 	r.AdditionalFields, r.Trace = bytes.Clone(find(body, "additionalModelResponseFields")), bytes.Clone(find(body, "trace"))
+	if len(call.OnText) > 0 {
+		return call.Text(r.Message.Text())
+	}
 	return nil
 }
 

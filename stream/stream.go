@@ -391,7 +391,7 @@ func (s *Stream) malformed() error {
 // addRaw adds a piece that a scan found. It fails, having done nothing, where
 // the piece must be read with encoding/json.
 func (s *Stream) addRaw(d delta) bool {
-	if s.trimmed {
+	if s.trimmed || len(s.call.OnText) > 0 {
 		return false
 	}
 	text, ok := s.acc.appendRaw(d)
@@ -411,6 +411,11 @@ func (s *Stream) addRaw(d delta) bool {
 func (s *Stream) add(ev Event) error {
 	if s.continued > 0 && s.joins(&ev) {
 		return nil
+	}
+	if ev.Type == Text && s.call.OnText != nil {
+		if err := s.call.Text(ev.Text); err != nil {
+			return err
+		}
 	}
 	if err := s.acc.add(&ev); err != nil {
 		return err
