@@ -308,6 +308,9 @@ func (c *Cache) key(call *Call) (cache.Key, error) {
 	switch {
 	case call.Op == OpInvokeModel || call.Op == OpInvokeModelStream:
 		r.Class = cache.ClassInvokeModel
+		if own := o.Invoke.params(); len(own) > 0 {
+			r.Params = append(r.Params[:len(r.Params):len(r.Params)], own...)
+		}
 		if r.Body == nil {
 			var err error
 			if r.Body, r.Params, err = sdkParams(call, r.Params); err != nil {

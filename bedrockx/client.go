@@ -117,6 +117,9 @@ func validate(next Handler) Handler {
 		if err := call.check(); err != nil {
 			return &Error{Kind: KindValidation, Err: err}
 		}
+		if err := call.Options.Invoke.check(); err != nil {
+			return &Error{Kind: KindValidation, Err: err}
+		}
 		if c, known := call.Options.Capabilities(call.Resolved()); known && c.MaxOutput > 0 && call.MaxTokens > c.MaxOutput {
 			return &Error{Kind: KindValidation, Err: fmt.Errorf("max tokens is %d; %s answers with at most %d", call.MaxTokens, c.ID, c.MaxOutput)}
 		}

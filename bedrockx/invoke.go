@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/cache"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
@@ -73,6 +74,44 @@ type Result[Out any] struct {
 	Failures  []Failure          `json:"failures,omitempty"` // why it was not the first attempt that answered
 	Latency   time.Duration      `json:"latency_ns"`         // the whole call with its retries
 	RequestID string             `json:"request_id,omitempty"`
+}
+
+// InvokeParams are the parameters of InvokeModel, unary or as a stream, that do
+// not belong to the model's body (API reference, InvokeModel). Converse has them
+// in its body. An input of the SDK that sets one itself keeps its own.
+type InvokeParams struct {
+	GuardrailIdentifier string // an id or an ARN; it needs the version too
+	GuardrailVersion    string // a number, or "DRAFT"
+	Trace               string // of the guardrail: "ENABLED", "ENABLED_FULL" or "DISABLED"
+
+	ServiceTier bedrockkit.ServiceTier
+	Latency     string // "standard" or "optimized"
+}
+
+func (p InvokeParams) check() error {
+	switch {
+	case (p.GuardrailIdentifier == "") != (p.GuardrailVersion == ""):
+		return errors.New("Options.Invoke has a guardrail's identifier or its version; it needs both, or none")
+	case p.Trace != "" && p.Trace != "ENABLED" && p.Trace != "ENABLED_FULL" && p.Trace != "DISABLED":
+		return fmt.Errorf("Options.Invoke.Trace is %q; it is ENABLED, ENABLED_FULL or DISABLED", p.Trace)
+	case p.Latency != "" && p.Latency != "standard" && p.Latency != "optimized":
+		return fmt.Errorf("Options.Invoke.Latency is %q; it is standard or optimized", p.Latency)
+	}
+	return nil
+}
+
+// params are those that a cached answer depends on.
+func (p InvokeParams) params() []cache.Param {
+	var params []cache.Param
+	for _, one := range []cache.Param{
+		{Name: "GuardrailIdentifier", Value: p.GuardrailIdentifier}, {Name: "GuardrailVersion", Value: p.GuardrailVersion},
+		{Name: "Trace", Value: p.Trace}, {Name: "ServiceTier", Value: string(p.ServiceTier)}, {Name: "PerformanceConfigLatency", Value: p.Latency},
+	} {
+		if one.Value != "" {
+			params = append(params, one)
+		}
+	}
+	return params
 }
 
 // Invoke calls InvokeModel with a typed request and returns the typed response.

@@ -13,6 +13,7 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+	"github.com/mangaassist/bedrockkit/stream"
 )
 
 func TestRaw(t *testing.T) {
@@ -118,4 +119,53 @@ func TestUsageThatNobodyTells(t *testing.T) {
 	assert.True(t, result.Usage.Unknown)
 	assert.Nil(t, result.Cost)
 	assert.Error(t, result.CostErr)
+}
+
+// What InvokeModel takes as headers goes out with a typed body, whole or as a
+// stream, and is part of what a cached answer depends on.
+func TestInvokeParams(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) {
+		o.Responder = bedrocktest.Echo
+		o.Guardrails = []bedrocktest.Guardrail{{ID: "gr1234567890", Version: "1"}}
+	})
+	_, cache := cachedClient(t, srv)
+	params := bedrockx.InvokeParams{GuardrailIdentifier: "gr1234567890", GuardrailVersion: "1", Trace: "ENABLED",
+		ServiceTier: bedrockkit.TierPriority, Latency: "optimized"}
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Invoke, o.Caching.AnyTemperature, o.Cache = params, true, cache })
+	_, err := bedrockx.Invoke(t.Context(), client, model, request("hello"))
+	require.NoError(t, err)
+	s, err := stream.Invoke(t.Context(), client, model, request("hello, as a stream"), stream.Anthropic)
+	require.NoError(t, err)
+	for _, err := range s.Text() {
+		require.NoError(t, err)
+	}
+	require.Len(t, srv.Requests(), 2)
+	for _, r := range srv.Requests() {
+		assert.Equal(t, "gr1234567890", r.Header.Get("X-Amzn-Bedrock-GuardrailIdentifier"))
+		assert.Equal(t, "1", r.Header.Get("X-Amzn-Bedrock-GuardrailVersion"))
+		assert.Equal(t, "ENABLED", r.Header.Get("X-Amzn-Bedrock-Trace"))
+		assert.Equal(t, "priority", r.Header.Get("X-Amzn-Bedrock-Service-Tier"))
+		assert.Equal(t, "optimized", r.Header.Get("X-Amzn-Bedrock-PerformanceConfig-Latency"))
+	}
+
+	again, err := bedrockx.Invoke(t.Context(), client, model, request("hello"))
+	require.NoError(t, err)
+	assert.True(t, again.CacheHit)
+	for _, change := range []func(*bedrockx.InvokeParams){
+		func(p *bedrockx.InvokeParams) { p.GuardrailIdentifier, p.GuardrailVersion = "", "" },
+		func(p *bedrockx.InvokeParams) { p.Trace = "" },
+		func(p *bedrockx.InvokeParams) { p.ServiceTier = "" },
+		func(p *bedrockx.InvokeParams) { p.Latency = "standard" },
+	} {
+		other, err := bedrockx.Invoke(t.Context(), client, model, request("hello"), func(o *bedrockx.Options) { change(&o.Invoke) })
+		require.NoError(t, err)
+		assert.False(t, other.CacheHit)
+	}
+
+	sent := len(srv.Requests())
+	for _, wrong := range []bedrockx.InvokeParams{{GuardrailIdentifier: "gr1234567890"}, {Trace: "yes"}, {Latency: "fast"}} {
+		_, err := bedrockx.Invoke(t.Context(), client, model, request("hello"), func(o *bedrockx.Options) { o.Invoke = wrong })
+		assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	}
+	assert.Len(t, srv.Requests(), sent)
 }

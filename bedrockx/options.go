@@ -120,6 +120,10 @@ type Options struct {
 	// another. The default is the empty name, which is a tenant too.
 	Tenant string
 
+	// Invoke are the parameters of InvokeModel that are not in its body, such as
+	// a guardrail. There are none by default.
+	Invoke InvokeParams
+
 	// OnAttempt are called after each attempt, in the goroutine of the call
 	// and before the next attempt; so they see the requests that retries and
 	// fallback hide. Each must be safe for concurrent use. There are none by

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -174,7 +175,13 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 		}
 		in.ModelId = model
 		// Without it the SDK says application/octet-stream.
-		setContentType(&in.ContentType)
+		setDefault(&in.ContentType, &jsonContentType)
+		p := &call.Options.Invoke
+		setText(&in.GuardrailIdentifier, &p.GuardrailIdentifier)
+		setText(&in.GuardrailVersion, &p.GuardrailVersion)
+		setDefault(&in.Trace, types.Trace(p.Trace))
+		setDefault(&in.ServiceTier, types.ServiceTierType(p.ServiceTier))
+		setDefault(&in.PerformanceConfigLatency, types.PerformanceConfigLatency(p.Latency))
 		out, err := call.api.InvokeModel(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
@@ -186,7 +193,13 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 			return nil, none, err
 		}
 		in.ModelId = model
-		setContentType(&in.ContentType)
+		setDefault(&in.ContentType, &jsonContentType)
+		p := &call.Options.Invoke
+		setText(&in.GuardrailIdentifier, &p.GuardrailIdentifier)
+		setText(&in.GuardrailVersion, &p.GuardrailVersion)
+		setDefault(&in.Trace, types.Trace(p.Trace))
+		setDefault(&in.ServiceTier, types.ServiceTierType(p.ServiceTier))
+		setDefault(&in.PerformanceConfigLatency, types.PerformanceConfigLatency(p.Latency))
 		out, err := call.api.InvokeModelWithResponseStream(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
@@ -195,9 +208,12 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 	}
 }
 
-func setContentType(field **string) {
-	if *field == nil {
-		*field = aws.String("application/json")
+var jsonContentType = "application/json"
+
+// setText fills in a text that the input does not have.
+func setText(field **string, value *string) {
+	if *field == nil && *value != "" {
+		*field = value
 	}
 }
 
