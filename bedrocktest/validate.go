@@ -111,8 +111,8 @@ func isObject(raw json.RawMessage) bool {
 }
 
 func isObjectSchema(raw json.RawMessage) bool {
-	var v struct{ Type json.RawMessage }
-	return isObject(raw) && json.Unmarshal(raw, &v) == nil && string(v.Type) == `"object"`
+	var v map[string]json.RawMessage
+	return isObject(raw) && json.Unmarshal(raw, &v) == nil && string(v["type"]) == `"object"`
 }
 
 func toolName(s string, limit int) bool {

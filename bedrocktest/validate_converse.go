@@ -385,7 +385,7 @@ func (v *converseValidator) message(i int, m converseMessage) *Reply {
 				return invalid("messages.%d.content.%d.type: Field required", i, j)
 			}
 		}
-		others = others || key != "toolResult"
+		others = others || key != "toolResult" && key != "cachePoint"
 		previous = key
 		if key == "document" && isPDF(member) {
 			previous = "pdf"

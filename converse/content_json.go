@@ -293,7 +293,7 @@ func appendObject(b []byte, raw json.RawMessage) ([]byte, error) {
 // frame is about the JSON around a block's value.
 const frame = 64
 
-func textSize(s string) int    { return len(s) + len(s)/16 }
+func textSize(s string) int    { return len(s) + len(s)/32 }
 func blobSize(data []byte) int { return len(data)*4/3 + 4 }
 func textsSize(s []string) (n int) {
 	for _, s := range s {

@@ -262,7 +262,9 @@ func (c *checker) content(m *Message) {
 				c.mendable("cachePoint", "it comes right after a %s; put it after another block", kindOf(m.Content[j-1]))
 			}
 		}
-		if _, ok := block.(ToolResult); !ok {
+		switch block.(type) {
+		case ToolResult, CachePoint:
+		default:
 			others = true
 		}
 		c.block(m.Role, block)
@@ -700,10 +702,23 @@ func (c *checker) tool(i int) {
 	if t.System {
 		return
 	}
-	schema, ok := entries(bytes.TrimSpace(t.InputSchema), '{')
-	if !ok || string(find(schema, "type")) != `"object"` {
+	if !isObjectSchema(t.InputSchema) {
 		c.add("inputSchema.json", "it is not a JSON Schema of type object")
 	}
+}
+
+func isObjectSchema(raw json.RawMessage) bool {
+	schema := bytes.TrimSpace(raw)
+	if len(schema) == 0 || schema[0] != '{' {
+		return false
+	}
+	isObject := false
+	end := scanComposite(schema, 0, 1, func(key, value []byte) {
+		if string(key) == `"type"` {
+			isObject = string(value) == `"object"`
+		}
+	})
+	return isObject && end == len(schema)
 }
 
 // parameters checks what is about the whole request.

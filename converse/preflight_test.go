@@ -192,6 +192,9 @@ func (c *choices) messages() []Message {
 				if !c.odd() {
 					m.Content = append(m.Content, c.result(use.ID))
 				}
+				if c.odd() {
+					m.Content = append(m.Content, c.cachePoint())
+				}
 			}
 		}
 		for range 1 + c.n(3) {

@@ -403,7 +403,10 @@ func (m *mender) results(msg *mended, open []piece) {
 	moved := false
 	for _, p := range msg.pieces {
 		result, ok := p.Content.(ToolResult)
+		_, isPoint := p.Content.(CachePoint)
 		switch {
+		case isPoint && len(others) == 0 && len(results) > 0:
+			results = append(results, p)
 		case !ok:
 			others = append(others, p)
 		case answered[result.ToolUseID]:
