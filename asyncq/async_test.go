@@ -817,6 +817,7 @@ func TestNotify(t *testing.T) {
 		defer stop()
 		id := w.submit(asyncq.Request[string]{Payload: "x", CallbackURL: "https://example.com/done"})
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Len(t, told, 3)
 		for _, n := range told {
 			assert.Equal(t, told[0].ID, n.ID)

@@ -42,6 +42,22 @@ func (w *engine) process(ctx context.Context, d *delivery) (done bool) {
 	return out.ack
 }
 
+// Process does the job of one message that something else has received, such as
+// the event source of AWS Lambda; [Worker.Run] is not needed for it. It reports
+// whether the message is done and can be deleted. Where it is not, the message
+// should become visible again after a time. The message must have all its
+// attributes, and queue is the URL or the name of where it comes from.
+//
+// What ends the context with the cause [ErrDraining] does not count as an attempt.
+func (w *engine) Process(ctx context.Context, queue string, m types.Message) (done bool, after time.Duration) {
+	if err := w.openDead(ctx); err != nil {
+		w.failed("finding the dead-letter queue", err)
+		return false, w.backoff(1)
+	}
+	out := w.job(ctx, newDelivery(newSource(queue, 1), m))
+	return out.ack, out.after
+}
+
 // job does what a message asks for, whatever has happened to it before: it may
 // be new, come twice, or be what a worker left behind that was killed at any
 // step. What is stored decides, and only conditionally.

@@ -42,15 +42,10 @@ func (w *engine) poll(ctx context.Context, s *source) {
 			continue
 		}
 		wait = 100 * time.Millisecond
-		now := time.Now()
 		w.mu.Lock()
 		w.lastErr = nil
 		for _, m := range out.Messages {
-			d := &delivery{src: s, msg: m, received: now}
-			d.receives, _ = strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
-			if s.fifo {
-				d.group = m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]
-			}
+			d := newDelivery(s, m)
 			s.queue = append(s.queue, d)
 			w.held[d] = struct{}{}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -293,6 +294,15 @@ type delivery struct {
 	group    string
 }
 
+func newDelivery(s *source, m types.Message) *delivery {
+	d := &delivery{src: s, msg: m, received: time.Now()}
+	d.receives, _ = strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
+	if s.fifo {
+		d.group = m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]
+	}
+	return d
+}
+
 func (d *delivery) attribute(name string) string {
 	return aws.ToString(d.msg.MessageAttributes[name].StringValue)
 }
@@ -395,10 +405,25 @@ func (w *engine) open(ctx context.Context) error {
 	if len(w.sources) == 0 {
 		return errors.New("asyncq: the worker has no queue; see WorkerOptions.Queues")
 	}
-	if q.DeadLetter != "" {
-		var err error
-		w.deadURL, err = queueURL(ctx, w.api, q.DeadLetter)
+	return w.openDead(ctx)
+}
+
+// openDead finds the dead-letter queue, if there is to be one.
+func (w *engine) openDead(ctx context.Context) error {
+	w.mu.Lock()
+	known := w.deadURL != "" || w.o.Queues.DeadLetter == ""
+	w.mu.Unlock()
+	if known {
+		return nil
+	}
+	url, err := queueURL(ctx, w.api, w.o.Queues.DeadLetter)
+	if err != nil {
 		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deadURL == "" { // it is never written again, and so read without the lock
+		w.deadURL = url
 	}
 	return nil
 }
