@@ -185,7 +185,10 @@ type CachePoint struct {
 }
 
 // Raw is content that this version does not know, kept byte for byte: the JSON
-// object of the block. It is sent as it is; nothing in it is checked.
+// object of the block. It is sent as it is; nothing in it is checked. A tool use
+// that the service runs by itself is one. A stream sends a block in pieces,
+// which only who knows it can join: what is not known is left out of the message
+// of a stream, and is in stream.Result.
 type Raw json.RawMessage
 
 // File is content of a file's data: an [Image], a [Document] or a [Video], by

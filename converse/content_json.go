@@ -491,7 +491,7 @@ func readCitation(f fields) Citation {
 
 // fields are the members of a JSON object that have not been read yet. Where
 // one that must be there is not, or is of another type, or one is left, ok is
-// made false: the block can not be told by a value of ours without a loss.
+// made false: the block cannot be told by a value of ours without a loss.
 type fields struct {
 	members []member
 	ok      *bool

@@ -39,7 +39,7 @@ func appendString(b []byte, s string) []byte {
 	}
 }
 
-// special is the index of the first byte that a JSON string can not hold as it
+// special is the index of the first byte that a JSON string cannot hold as it
 // is: a quote, a backslash or a control character; len(s) if there is none. It
 // looks at eight bytes at once, since nearly all of a request is text.
 func special[T string | []byte](s T) int {

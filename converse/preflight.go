@@ -259,7 +259,7 @@ func (c *checker) content(m *Message) {
 			case j == 0:
 				c.mendable("cachePoint", "there is nothing before it in the message to cache")
 			case !cacheable(m.Content[j-1]):
-				c.mendable("cachePoint", "it comes right after a %s; put it after another block", kindOf(m.Content[j-1]))
+				c.mendable("cachePoint", "it comes right after %s; put it after another block", kindOf(m.Content[j-1]))
 			}
 		}
 		switch block.(type) {
@@ -381,7 +381,7 @@ func (c *checker) toolResult(r ToolResult) {
 		case nil, Text, Image, Document, Video, Raw:
 			c.media(block)
 		default:
-			c.add("", "a tool's result can not hold a %s", kindOf(block))
+			c.add("", "a tool's result cannot hold %s", kindOf(block))
 		}
 		c.pop()
 	}
@@ -615,7 +615,7 @@ func (c *checker) system() {
 				c.mendable("cachePoint", "there is nothing before it in the system prompt to cache")
 			}
 		default:
-			c.add("", "a system prompt can not hold a %s", kindOf(b))
+			c.add("", "a system prompt cannot hold %s", kindOf(b))
 		}
 		c.pop()
 	}
@@ -665,7 +665,7 @@ func (c *checker) tools() {
 	switch choice := r.ToolChoice; {
 	case choice == ToolChoice{}:
 	case c.lacks(bedrockkit.FeatureToolChoice):
-		c.add("toolChoice", "the model can not be made to call a tool")
+		c.add("toolChoice", "the model cannot be made to call a tool")
 	case len(r.Tools) == 0:
 		c.add("toolChoice", "a tool must be called, and there are no tools")
 	case choice.Tool != "" && !hasTool(r.Tools, choice.Tool):

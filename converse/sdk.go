@@ -17,10 +17,10 @@ import (
 
 // What is here is for programs that have the SDK's types already, and for APIs
 // that are not the SDK's own client: mocks and decorators, which take and give
-// those types. They can not hold every number and no unknown content, so the
+// those types. They cannot hold every number and no unknown content, so the
 // SDK's own client never sees them.
 
-// SDK is the request in the SDK's types. It fails for what those can not hold,
+// SDK is the request in the SDK's types. It fails for what those cannot hold,
 // such as [Raw]; a number with more digits than a float64 has is rounded. A
 // mock, or any other API than the SDK's own client, is given this; so is code
 // that calls the SDK by itself.
@@ -157,10 +157,10 @@ func sdkCachePoint(c CachePoint) types.CachePointBlock {
 }
 
 func errSDK(c Content) error {
-	return fmt.Errorf("the SDK has no type for a %s here", kindOf(c))
+	return fmt.Errorf("the SDK has no type for %s here", kindOf(c))
 }
 
-// SDK is the message in the SDK's types. It fails for what those can not hold,
+// SDK is the message in the SDK's types. It fails for what those cannot hold,
 // such as [Raw].
 func (m Message) SDK() (types.Message, error) {
 	msg := types.Message{Role: types.ConversationRole(m.Role)}

@@ -59,11 +59,11 @@ func TestSDKRoundTrip(t *testing.T) {
 	assert.JSONEq(t, string(want), string(got))
 }
 
-func TestSDKRefusesWhatItCanNotHold(t *testing.T) {
+func TestSDKRefusesWhatItCannotHold(t *testing.T) {
 	_, err := Message{Content: Contents{Raw(`{"new":1}`)}}.SDK()
-	assert.ErrorContains(t, err, "content[0]: the SDK has no type for a Raw")
+	assert.ErrorContains(t, err, "content[0]: the SDK has no type for Raw")
 	_, err = (&Request{System: Contents{Image{}}}).SDK()
-	assert.ErrorContains(t, err, "system[0]: the SDK has no type for a Image")
+	assert.ErrorContains(t, err, "system[0]: the SDK has no type for Image")
 	_, err = MessageFromSDK(types.Message{Content: []types.ContentBlock{&types.UnknownUnionMember{Tag: "new"}}})
 	assert.ErrorContains(t, err, "content[0]")
 }
