@@ -153,7 +153,7 @@ func (f *function) release(ctx context.Context, records []events.SQSMessage, fai
 	byQueue := map[string][]types.ChangeMessageVisibilityBatchRequestEntry{}
 	for i, r := range records {
 		if failed[i] {
-			seconds := int32(min(max(after[i], 0), 11*time.Hour) / time.Second)
+			seconds := int32((min(max(after[i], 0), 11*time.Hour) + time.Second - 1) / time.Second)
 			byQueue[r.EventSourceARN] = append(byQueue[r.EventSourceARN], types.ChangeMessageVisibilityBatchRequestEntry{
 				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(r.ReceiptHandle), VisibilityTimeout: seconds})
 		}
