@@ -47,6 +47,8 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-lambda-go":                                 {"asyncq/awslambda"},
 	"github.com/aws/aws-sdk-go-v2/service/sns":                     {"asyncq"},
 	"github.com/aws/aws-sdk-go-v2/service/s3":                      {"asyncq"},
+	"code.dny.dev/ssrf":                                            {"asyncq/webhook"},
+	"github.com/standard-webhooks/standard-webhooks/libraries":     {"asyncq/webhook"},
 	"github.com/johannesboyne/gofakes3":                            {},
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb":                {"asyncq", "cmd", "converse/session/dynamosession"},
 	"github.com/aws/aws-sdk-go-v2/config":                          {"examples"},

@@ -1,0 +1,157 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mangaassist/bedrockkit/asyncq"
+)
+
+// State is where a delivery stands: pending, and then delivered, failed or gone.
+type State string
+
+// The states.
+const (
+	Pending   State = "pending"
+	Delivered State = "delivered"
+	Failed    State = "failed" // refused, or all attempts were made
+	Gone      State = "gone"   // answered with 410: nothing more is to be sent there
+)
+
+// A Delivery is what is to be told to one URL, and how far that is.
+type Delivery struct {
+	ID   string          `json:"id"` // the webhook-id of all attempts
+	URL  string          `json:"url"`
+	Body json.RawMessage `json:"body"`
+
+	State       State     `json:"state"`
+	Attempt     int       `json:"attempt"`      // how many were begun
+	NextAttempt time.Time `json:"next_attempt"` // while it is pending
+	CreatedAt   time.Time `json:"created_at"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+
+	// LastStatus is the HTTP status of the last attempt, 0 where there was no
+	// response; LastError is then a word for why, such as "refused".
+	LastStatus int    `json:"last_status,omitempty"`
+	LastError  string `json:"last_error,omitempty"`
+
+	// Version counts the writes. A store refuses the update of another one.
+	Version int64 `json:"version"`
+}
+
+// A Store keeps deliveries. It must be safe for concurrent use, and honours its
+// context.
+type Store interface {
+	// Create stores a new delivery as version 1. The error for an id that
+	// exists wraps [asyncq.ErrExists].
+	Create(ctx context.Context, d Delivery) error
+
+	// Due returns pending deliveries whose NextAttempt has come, the earliest
+	// first, at most limit.
+	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
+
+	// Get returns a delivery. The error for one that does not exist wraps
+	// [asyncq.ErrNotFound].
+	Get(ctx context.Context, id string) (Delivery, error)
+
+	// Update replaces the delivery whose stored version is d.Version, and
+	// stores it as the next version. The error for another version wraps
+	// [asyncq.ErrConflict], that for an id that does not exist
+	// [asyncq.ErrNotFound].
+	Update(ctx context.Context, d Delivery) error
+}
+
+// MemoryStore is a [Store] in memory, for tests and for programs that may lose
+// deliveries when they end. Deliveries that have ended are forgotten after a day.
+type MemoryStore struct {
+	mu         sync.Mutex
+	deliveries map[string]Delivery
+	swept      time.Time
+}
+
+// NewMemoryStore returns an empty store.
+func NewMemoryStore() *MemoryStore { return &MemoryStore{deliveries: map[string]Delivery{}} }
+
+// Create implements [Store].
+func (m *MemoryStore) Create(ctx context.Context, d Delivery) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); now.Sub(m.swept) > time.Minute {
+		m.swept = now
+		for id, old := range m.deliveries {
+			if old.State != Pending && now.Sub(old.EndedAt) > 24*time.Hour {
+				delete(m.deliveries, id)
+			}
+		}
+	}
+	if _, ok := m.deliveries[d.ID]; ok {
+		return fmt.Errorf("webhook: the delivery %s: %w", d.ID, asyncq.ErrExists)
+	}
+	d.Version, d.Body = 1, bytes.Clone(d.Body)
+	m.deliveries[d.ID] = d
+	return nil
+}
+
+// Due implements [Store].
+func (m *MemoryStore) Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []Delivery
+	for _, d := range m.deliveries {
+		if d.State == Pending && !d.NextAttempt.After(now) {
+			due = append(due, d)
+		}
+	}
+	slices.SortFunc(due, func(a, b Delivery) int { return a.NextAttempt.Compare(b.NextAttempt) })
+	due = due[:min(len(due), limit)]
+	for i := range due {
+		due[i].Body = bytes.Clone(due[i].Body)
+	}
+	return due, nil
+}
+
+// Get implements [Store].
+func (m *MemoryStore) Get(ctx context.Context, id string) (Delivery, error) {
+	if err := ctx.Err(); err != nil {
+		return Delivery{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, ok := m.deliveries[id]
+	if !ok {
+		return Delivery{}, fmt.Errorf("webhook: the delivery %s: %w", id, asyncq.ErrNotFound)
+	}
+	d.Body = bytes.Clone(d.Body)
+	return d, nil
+}
+
+// Update implements [Store].
+func (m *MemoryStore) Update(ctx context.Context, d Delivery) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.deliveries[d.ID]
+	switch {
+	case !ok:
+		return fmt.Errorf("webhook: the delivery %s: %w", d.ID, asyncq.ErrNotFound)
+	case old.Version != d.Version:
+		return fmt.Errorf("webhook: the delivery %s: %w", d.ID, asyncq.ErrConflict)
+	}
+	d.Version++
+	d.Body = bytes.Clone(d.Body)
+	m.deliveries[d.ID] = d
+	return nil
+}
