@@ -2,6 +2,7 @@ package bedrockx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -87,7 +88,14 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 		return call.fail(err)
 	}
 	call.aim(Target{Model: call.Model, API: c.api, Region: call.Options.Region, Account: call.Options.Account})
+	returned := false
+	defer func() {
+		if !returned { // a panic goes on, but what was set aside for the call does not stay so
+			call.End(call.fail(errPanic))
+		}
+	}()
 	err := handler(ctx, call)
+	returned = true
 	if err != nil {
 		err = call.fail(err)
 	}
@@ -96,6 +104,10 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 	}
 	return err
 }
+
+// errPanic is what OnEnd is told of a call in which a policy or a decoder has
+// panicked.
+var errPanic = errors.New("a step of the call panicked, or ended its goroutine")
 
 // pipeline composes the steps of doc.go's list, the first one outermost.
 func (c *Client) pipeline(o *Options) Handler {

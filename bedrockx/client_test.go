@@ -512,3 +512,26 @@ func TestUsageOfTheHeaders(t *testing.T) {
 	assert.True(t, result.Usage.Unknown)
 	assert.Nil(t, result.Cost)
 }
+
+// A panic of a policy or a decoder is the caller's, and ends the call: what was
+// set aside of a budget is free again.
+func TestPanicEndsTheCall(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.Responder = true, bedrocktest.Echo })
+	ended := 0
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+		o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				call.OnEnd(func(err error) {
+					ended++
+					assert.Error(t, err)
+				})
+				return next(ctx, call)
+			}
+		})
+	})
+	body := []byte(`{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`)
+	call := &bedrockx.Call{Op: bedrockx.OpConverse, Model: model, Body: body, MaxTokens: 100,
+		Decode: func(context.Context, *bedrockx.Response) error { panic("broken") }}
+	assert.PanicsWithValue(t, "broken", func() { _ = client.Do(t.Context(), call) })
+	assert.Equal(t, 1, ended)
+}

@@ -161,7 +161,7 @@ func TestUnary(t *testing.T) {
 	assert.Zero(t, o.recorded(t, "gen_ai.client.operation.time_to_first_chunk"), "it is of streams")
 }
 
-func converse(t *testing.T, o observed, text string, optFns ...func(*bedrockx.Options)) (*stream.Stream, error) {
+func openStream(t *testing.T, o observed, text string, optFns ...func(*bedrockx.Options)) (*stream.Stream, error) {
 	body := `{"messages":[{"role":"user","content":[{"text":"` + text + `"}]}],"system":[{"text":"Be kind."}]}`
 	return stream.Open(t.Context(), o.Client, &bedrockx.Call{Op: bedrockx.OpConverseStream, Model: model, Body: []byte(body),
 		SDKInput: func() (any, error) {
@@ -184,7 +184,7 @@ func TestStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := newObserved(t)
 			o.srv.Reply(tt.reply)
-			s, err := converse(t, o, "Hi")
+			s, err := openStream(t, o, "Hi")
 			require.NoError(t, err)
 			require.Len(t, o.spans.GetSpans(), 1, "the attempt has ended with the first output, the call has not")
 			for _, err := range s.Text() {
@@ -243,7 +243,7 @@ func TestContent(t *testing.T) {
 			_, _ = bedrockx.Invoke(t.Context(), o.Client, model, ask(canary), func(o *bedrockx.Options) { o.MaxAttempts = 1 })
 		}
 		o.srv.Reply(bedrocktest.Text(canary).CutAfter(200))
-		if s, err := converse(t, o, canary, func(o *bedrockx.Options) { o.MaxAttempts = 1 }); err == nil {
+		if s, err := openStream(t, o, canary, func(o *bedrockx.Options) { o.MaxAttempts = 1 }); err == nil {
 			for range s.Text() {
 			}
 		}
