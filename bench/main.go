@@ -6,10 +6,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -33,11 +36,14 @@ func (c *course) measure(r *race, contestants []contestant, units, want int) err
 // events is the number of a stream's events: its deltas and five more.
 const events = deltas + 5
 
-// races are what can be named on the command line, in their order.
-var races = []struct {
+// An entry is what can be named on the command line.
+type entry struct {
 	name, about string
 	run         func(*course) (*race, error)
-}{
+}
+
+// races are the entries, in their order.
+var races = []entry{
 	{"h2", "streams that come at once, over HTTP/2 with TLS", func(c *course) (*race, error) {
 		return c.streams("Streams over HTTP/2 with TLS, sent at once", "burst", true)
 	}},
@@ -91,7 +97,7 @@ func run() error {
 	rounds := flag.Int("rounds", 11, "rounds of each race")
 	work := flag.Int("work", 20, "streams or hundreds of calls a round")
 	only := flag.String("only", "", "a regular expression: the contestants that run")
-	out := flag.String("out", "", "write each race as a table (JSON) and a plot (SVG) into this folder")
+	out := flag.String("out", "", "write all tables (results.txt) and a plot of each race (SVG) into this folder")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the client to this file")
 	flag.Usage = usage
 	flag.Parse()
@@ -100,12 +106,7 @@ func run() error {
 	}
 	named := flag.Args()
 	for _, name := range named {
-		if !slices.ContainsFunc(races, func(r struct {
-			name, about string
-			run         func(*course) (*race, error)
-		}) bool {
-			return r.name == name
-		}) {
+		if !slices.ContainsFunc(races, func(e entry) bool { return e.name == name }) {
 			return fmt.Errorf("there is no race %q; see -h", name)
 		}
 	}
@@ -135,6 +136,16 @@ func run() error {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	tables := io.Writer(os.Stdout)
+	if *out != "" {
+		f, err := os.Create(filepath.Join(*out, "results.txt"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		tables = io.MultiWriter(os.Stdout, f)
+	}
+	conditions(tables, *rounds, *work)
 	for _, entry := range races {
 		if len(named) > 0 && !slices.Contains(named, entry.name) {
 			continue
@@ -144,14 +155,28 @@ func run() error {
 			return fmt.Errorf("%s: %w", entry.name, err)
 		}
 		r.Name = entry.name
-		r.print(os.Stdout)
+		r.print(tables)
 		if *out != "" {
-			if err := r.write(*out); err != nil {
+			if err := os.WriteFile(filepath.Join(*out, r.Name+".svg"), r.svg(), 0o644); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// conditions tells what the figures belong to.
+func conditions(w io.Writer, rounds, work int) {
+	fmt.Fprintf(w, "%s, %s/%s, %d processors, %d rounds of %d\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, work)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			switch m.Path {
+			case "github.com/aws/aws-sdk-go-v2/service/bedrockruntime", "github.com/aws/smithy-go", "github.com/anthropics/anthropic-sdk-go",
+				"github.com/tmc/langchaingo", "charm.land/fantasy":
+				fmt.Fprintf(w, "%s %s\n", m.Path, m.Version)
+			}
+		}
+	}
 }
 
 func usage() {

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -21,22 +18,22 @@ type contestant struct {
 
 // A race is one table of results.
 type race struct {
-	Name     string   `json:"name"`
-	Title    string   `json:"title"`
-	Per      string   `json:"per"`      // what one unit is: "event", "call"
-	Baseline string   `json:"baseline"` // the contestant that has the ratio 1
-	Rows     []result `json:"rows"`
+	Name     string
+	Title    string
+	Per      string // what one unit is: "event", "call"
+	Baseline string // the contestant that has the ratio 1
+	Rows     []result
 }
 
 // result is what one unit of a contestant costs, the median of the rounds.
 type result struct {
-	Name   string  `json:"name"`
-	CPU    float64 `json:"cpu_ns"`
-	Allocs float64 `json:"allocs"`
-	Bytes  float64 `json:"bytes"`
-	Ratio  float64 `json:"ratio"` // of CPU, to the baseline
+	Name   string
+	CPU    float64
+	Allocs float64
+	Bytes  float64
+	Ratio  float64 // of CPU, to the baseline
 
-	Goroutines float64 `json:"goroutines,omitempty"` // of an open stream
+	Goroutines float64 // of an open stream
 }
 
 // cpu is what this process has used so far.
@@ -112,18 +109,6 @@ func median[T any](of []T, value func(T) float64) float64 {
 		return (values[n/2-1] + values[n/2]) / 2
 	}
 	return values[len(values)/2]
-}
-
-// write keeps the race in a folder.
-func (r *race) write(folder string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, r.Name+".json"), append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(folder, r.Name+".svg"), r.svg(), 0o644)
 }
 
 func (r *race) print(w io.Writer) {
