@@ -12,6 +12,7 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+	"github.com/mangaassist/bedrockkit/cache/memcache"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -155,4 +156,33 @@ func ExampleMiddleware() {
 	// refused: true
 	// First, no harm. Then the spo
 	// refused: true
+}
+
+// The same question twice: the second answer comes from the cache.
+func ExampleNewCache() {
+	client, done := newFake(bedrocktest.Text("Pirates."))
+	defer done()
+	answers := bedrockx.NewCache(memcache.New())
+	defer answers.Close()
+
+	for range 2 {
+		result, err := bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+			MaxTokens:   100,
+			Temperature: new(float64), // 0
+			Messages:    []anthropic.Message{anthropic.User("What is One Piece about?")},
+		}, func(o *bedrockx.Options) {
+			o.Cache = answers
+			o.Tenant = "shop-1"
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(result.Output.Text(), result.CacheHit, result.Cost)
+	}
+	fmt.Println("saved:", answers.Stats().Saved)
+	// Output:
+	// Pirates. false 0.000005
+	// Pirates. true 0
+	// saved: 0.000005
 }
