@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
@@ -66,6 +67,7 @@ type Cache struct {
 	keyer   *cache.Keyer
 	options CacheOptions
 
+	fills      atomic.Uint64 // entries that flights have stored
 	mu         sync.Mutex
 	flights    map[cache.Key]*flight
 	refreshing map[cache.Key]bool
@@ -269,7 +271,7 @@ func cached(next Handler, whole *Handler) Handler {
 			c.missed(why)
 			return next(ctx, call)
 		}
-		why := CacheFresh
+		why, fills := CacheFresh, c.fills.Load()
 		if !call.Options.Caching.Fresh {
 			var k *kept
 			var stale bool
@@ -290,7 +292,7 @@ func cached(next Handler, whole *Handler) Handler {
 				}
 			}
 		}
-		return c.fly(ctx, call, key, next, why)
+		return c.fly(ctx, call, key, next, why, fills)
 	}
 }
 

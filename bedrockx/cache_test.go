@@ -583,6 +583,49 @@ func TestCacheManyCallers(t *testing.T) {
 	assert.EqualValues(t, callers-1, stats.Hits+stats.Shared)
 }
 
+// A caller who found nothing in the store, and comes to send when the answer
+// has just been stored, does not send.
+func TestCacheLateCaller(t *testing.T) {
+	for _, kind := range []string{"unary", "stream"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := bedrocktest.NewServer(t, inProcess)
+				filled := make(chan struct{})
+				var gets atomic.Int64
+				c := bedrockx.NewCache(&store{Store: memcache.New(), get: func() error {
+					if gets.Add(1) == 1 {
+						<-filled
+						return cache.ErrNotFound
+					}
+					return nil
+				}})
+				chat := converse.New(bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Cache = c }))
+				late := make(chan bool)
+				go func() {
+					if kind == "unary" {
+						r, err := chat.Send(t.Context(), ask("hello"))
+						assert.NoError(t, err)
+						late <- r.CacheHit
+						return
+					}
+					s, err := chat.Stream(t.Context(), ask("hello"))
+					assert.NoError(t, err)
+					late <- drain(t, s).CacheHit
+				}()
+				synctest.Wait()
+				srv.Reply(bedrocktest.Text("x"))
+				_, err := chat.Send(t.Context(), ask("hello"))
+				require.NoError(t, err)
+				close(filled)
+				assert.True(t, <-late)
+				assert.Len(t, srv.Requests(), 1)
+				assert.EqualValues(t, 1, c.Stats().Hits)
+				assert.Zero(t, c.Stats().InFlight)
+			})
+		})
+	}
+}
+
 // An answer past its TTL is given once more, while it is asked for anew.
 func TestCacheStale(t *testing.T) {
 	for _, kind := range []string{"unary", "stream"} {
@@ -766,6 +809,18 @@ func TestCachePanic(t *testing.T) {
 	srv.Reply(bedrocktest.Text("x"))
 	_, err = chat.Send(t.Context(), ask("hello"))
 	assert.NoError(t, err)
+
+	// Nor does a store that panics.
+	var told []error
+	c = bedrockx.NewCache(&store{Store: memcache.New(), set: func() error { panic("canary") }}, func(o *bedrockx.CacheOptions) {
+		o.OnError = func(err error) { told = append(told, err) }
+	})
+	srv.Reply(bedrocktest.Text("y"))
+	r, err := chat.Send(t.Context(), ask("hello"), callOption(func(o *bedrockx.Options) { o.Cache = c }))
+	require.NoError(t, err)
+	assert.Equal(t, "y", r.Text())
+	require.Len(t, told, 1)
+	assert.NotContains(t, told[0].Error(), "canary")
 }
 
 // What another model has answered is kept under its name, and not as an answer

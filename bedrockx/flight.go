@@ -36,6 +36,7 @@ type flight struct {
 	sdk     any // where there is no body
 	hasBody bool
 	outcome outcome
+	found   *kept // what the store had after all; nothing was sent then
 
 	mu     sync.Mutex
 	buf    []byte        // what has come of the body
@@ -60,8 +61,8 @@ type outcome struct {
 }
 
 // fly sends the call for its caller and all who come while it is under way, or
-// joins one that is.
-func (c *Cache) fly(ctx context.Context, call *Call, key cache.Key, next Handler, why CacheReason) error {
+// joins one that is. fills is what Cache.fills was before the store was asked.
+func (c *Cache) fly(ctx context.Context, call *Call, key cache.Key, next Handler, why CacheReason, fills uint64) error {
 	c.mu.Lock()
 	f := c.flights[key]
 	if f != nil && !f.suits(call) {
@@ -70,7 +71,9 @@ func (c *Cache) fly(ctx context.Context, call *Call, key cache.Key, next Handler
 		return next(ctx, call)
 	}
 	if f == nil {
-		f = c.launch(ctx, call, key, next)
+		// A flight of the key may have ended since the store was asked.
+		again := c.fills.Load() != fills && !call.Options.Caching.Fresh
+		f = c.launch(ctx, call, key, next, again)
 	}
 	f.callers[call], _ = ctx.Deadline()
 	same := f.call.Op == call.Op
@@ -88,6 +91,15 @@ func (c *Cache) fly(ctx context.Context, call *Call, key cache.Key, next Handler
 			f.tell(call)
 		}
 		return Canceled(ctx, call.Op, call.Model)
+	}
+	if f.found != nil {
+		c.leave(f, call)
+		reason, err := c.serve(ctx, call, f.found, givenHit)
+		if reason == "" {
+			return err
+		}
+		c.missed(reason)
+		return next(ctx, call)
 	}
 	pays := c.pays(f, call)
 	if pays || f.err != nil {
@@ -150,8 +162,9 @@ func (f *flight) suits(call *Call) bool {
 	return !live || call.Options.Caching.ToolUse || !bytes.Contains(f.call.Body, []byte(`"tools"`))
 }
 
-// launch begins a flight. The lock is held.
-func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Handler) *flight {
+// launch begins a flight, which asks the store again where that is said. The
+// lock is held.
+func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Handler, again bool) *flight {
 	f := &flight{
 		key: key, call: call.copied(), callers: map[*Call]time.Time{}, payer: call,
 		begun: make(chan struct{}), done: make(chan struct{}),
@@ -171,7 +184,7 @@ func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Hand
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel = cancel
 	c.flights[key] = f
-	go c.run(flightContext{own, c, f}, f, next, rest)
+	go c.run(flightContext{own, c, f}, f, next, rest, again)
 	return f
 }
 
@@ -198,7 +211,23 @@ func (fc flightContext) Deadline() (last time.Time, ok bool) {
 }
 
 // run sends the call and keeps its answer.
-func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() error) {
+func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() error, again bool) {
+	if again {
+		c.guard(func() {
+			if k, stale, _ := c.look(ctx, f.key); !stale {
+				f.found = k
+			}
+		})
+		if f.found != nil {
+			c.mu.Lock()
+			c.forget(f)
+			c.mu.Unlock()
+			close(f.begun)
+			close(f.done)
+			f.cancel()
+			return
+		}
+	}
 	live := false // the readers of a stream find its error where it ends
 	err := guard(func() error {
 		err := next(ctx, f.call)
@@ -210,7 +239,8 @@ func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() er
 		return err
 	})
 	f.call.End(err)
-	k := c.keep(ctx, f, err)
+	var k *kept
+	c.guard(func() { k = c.keep(ctx, f, err) })
 	c.mu.Lock()
 	c.forget(f)
 	c.mu.Unlock()
@@ -248,6 +278,13 @@ func guard(fn func() error) (err error) {
 	err = fn()
 	returned = true
 	return err
+}
+
+// guard tells of a panic of the store, which is no error of the call.
+func (c *Cache) guard(fn func()) {
+	if err := guard(func() error { fn(); return nil }); err != nil {
+		c.options.OnError(err)
+	}
 }
 
 // keep stores the answer of a flight, if it is one to be given again, and
@@ -305,6 +342,7 @@ func (c *Cache) keep(ctx context.Context, f *flight, err error) *kept {
 		c.options.OnError(err)
 		c.unkept(CacheUnavailable)
 	default:
+		c.fills.Add(1) // before the flight is forgotten: who comes then asks again
 		c.mu.Lock()
 		c.stats.Kept++
 		c.mu.Unlock()
