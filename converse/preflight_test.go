@@ -398,6 +398,7 @@ func TestPreflightFindsAllAtOnce(t *testing.T) {
 		assert.NotContains(t, p.String(), "SECRET")
 	}
 	assert.Equal(t, []string{
+		"messages[0].content[1].document",
 		"messages[0].content[1].document.name",
 		"messages[0].content[2].image",
 		"messages[0].content[2].image.format",
@@ -412,10 +413,10 @@ func TestPreflightFindsAllAtOnce(t *testing.T) {
 		"toolConfig.tools[0].toolSpec.inputSchema.json",
 	}, paths)
 	assert.Contains(t, err.Error(), `messages[0].content[2].image: the model takes no images`)
-	assert.Contains(t, err.Error(), "; and 7 more")
+	assert.Contains(t, err.Error(), "; and 8 more")
 	stored, err := json.Marshal(all)
 	require.NoError(t, err)
-	assert.Contains(t, string(stored), `{"problems":[{"path":"messages[0].content[1].document.name","text":"`)
+	assert.Contains(t, string(stored), `{"problems":[{"path":"messages[0].content[1].document","text":"`)
 }
 
 // What is not known of a model is not refused; what a table of the caller's own
