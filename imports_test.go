@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"github.com/standard-webhooks/standard-webhooks/libraries":     {"asyncq/webhook"},
 	"github.com/johannesboyne/gofakes3":                            {},
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb":                {"asyncq", "cmd", "converse/session/dynamosession"},
-	"github.com/aws/aws-sdk-go-v2/config":                          {"examples"},
+	"github.com/aws/aws-sdk-go-v2/config":                          {"examples", "cmd/asyncq"},
 	"github.com/redis/go-redis/v9":                                 {"bedrockx/redisquota", "cache/rediscache"},
 	"go.opentelemetry.io/otel":                                     {"bedrockx/telemetry"},
 	"go.opentelemetry.io/otel/trace":                               {"bedrockx/telemetry"},

@@ -1,0 +1,451 @@
+// Command asyncq looks at the queues, the statuses and the dead letters of package
+// asyncq, and sends dead letters back.
+//
+//	asyncq queues  -aws                        how many messages are in each queue
+//	asyncq status  -aws -table NAME ID...      where jobs stand
+//	asyncq dead    -aws [-body]                the dead letters and why they are dead
+//	asyncq redrive -aws [-table NAME] ID...    send dead letters back to their queues
+//	asyncq redrive -aws [-table NAME] -all     all of them
+//	asyncq purge   -aws -yes                   delete all dead letters
+//
+// With -json the output is JSON. The bodies of messages may hold prompts, so they
+// are printed with -body only.
+//
+// -aws is your account, as the AWS configuration names it; with -endpoint it is a
+// server that stands in for SQS, and no credentials are read.
+//
+// The exit status is 0, 1 where something failed or was not found, with the
+// reason on standard error, and 2 where the arguments are wrong.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/mangaassist/bedrockkit/asyncq"
+	"github.com/mangaassist/bedrockkit/asyncq/dynamostatus"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, connect))
+}
+
+// errUsage is the error of wrong arguments.
+var errUsage = errors.New("wrong arguments")
+
+const usage = `asyncq looks at queues, statuses and dead letters.
+
+  asyncq queues  -aws                      how many messages are in each queue
+  asyncq status  -aws -table NAME ID...    where jobs stand
+  asyncq dead    -aws [-body]              the dead letters and why they are dead
+  asyncq redrive -aws [-table NAME] ID...  send dead letters back to their queues
+  asyncq redrive -aws [-table NAME] -all   all of them
+  asyncq purge   -aws -yes                 delete all dead letters
+
+In place of -aws, -endpoint URL is a server that stands in for SQS.
+asyncq COMMAND -h lists the flags of a command.
+`
+
+type arguments struct {
+	command                         string
+	ids                             []string
+	aws                             bool
+	endpoint, tableEndpoint, region string
+	queues                          asyncq.Queues
+	table                           string
+	asJSON, body, all, yes          bool
+}
+
+// services are what a command works with.
+type services struct {
+	queues asyncq.AdminAPI
+	status asyncq.StatusStore // nil without -table
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, connect func(context.Context, *arguments) (*services, error)) int {
+	a, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = a.run(ctx, stdout, connect)
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(stderr, "asyncq:", err)
+		return 2
+	}
+	fmt.Fprintln(stderr, "asyncq:", err)
+	return 1
+}
+
+func parse(args []string, stderr io.Writer) (*arguments, error) {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
+		fmt.Fprint(stderr, usage)
+		if len(args) == 0 {
+			return nil, fmt.Errorf("%w: a command is missing", errUsage)
+		}
+		return nil, flag.ErrHelp
+	}
+	a := &arguments{command: args[0]}
+	flags := flag.NewFlagSet("asyncq "+a.command, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.BoolVar(&a.aws, "aws", false, "use your AWS account")
+	flags.StringVar(&a.endpoint, "endpoint", "", "use this server in place of SQS")
+	flags.StringVar(&a.region, "region", "", "AWS region; with -endpoint the default is us-east-1")
+	flags.BoolVar(&a.asJSON, "json", false, "print JSON")
+	flags.StringVar(&a.queues.DeadLetter, "dead-letter", asyncq.DefaultQueues.DeadLetter, "dead-letter queue, by name or URL")
+	if a.command == "queues" || a.command == "redrive" || a.command == "dead" {
+		flags.StringVar(&a.queues.High, "high", asyncq.DefaultQueues.High, "queue of high priority, by name or URL")
+		flags.StringVar(&a.queues.Normal, "normal", asyncq.DefaultQueues.Normal, "queue of normal priority")
+		flags.StringVar(&a.queues.Low, "low", asyncq.DefaultQueues.Low, "queue of low priority")
+		flags.StringVar(&a.queues.Ordered, "ordered", asyncq.DefaultQueues.Ordered, "FIFO queue; empty where there is none")
+	}
+	if a.command == "status" || a.command == "redrive" {
+		flags.StringVar(&a.table, "table", "", "DynamoDB table of the statuses")
+		flags.StringVar(&a.tableEndpoint, "table-endpoint", "", "use this server in place of DynamoDB; the default is that of -endpoint")
+	}
+	takesIDs := false
+	switch a.command {
+	case "queues":
+	case "status":
+		takesIDs = true
+	case "dead":
+		flags.BoolVar(&a.body, "body", false, "print what was sent as well; it may hold a prompt")
+	case "redrive":
+		takesIDs = true
+		flags.BoolVar(&a.all, "all", false, "send all dead letters back")
+	case "purge":
+		flags.BoolVar(&a.yes, "yes", false, "delete them, for good")
+	default:
+		return nil, fmt.Errorf("%w: there is no command %q; see asyncq -h", errUsage, a.command)
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	a.ids = flags.Args()
+	switch {
+	case a.aws == (a.endpoint != ""):
+		return nil, fmt.Errorf("%w: either -aws or -endpoint says which queues are meant", errUsage)
+	case len(a.ids) > 0 && !takesIDs:
+		return nil, fmt.Errorf("%w: %s takes no %q", errUsage, a.command, a.ids[0])
+	case a.command == "status" && (a.table == "" || len(a.ids) == 0):
+		return nil, fmt.Errorf("%w: status needs -table and the ids of jobs", errUsage)
+	case a.command == "redrive" && a.all == (len(a.ids) > 0):
+		return nil, fmt.Errorf("%w: redrive needs either ids of jobs or -all", errUsage)
+	case a.command == "purge" && !a.yes:
+		return nil, fmt.Errorf("%w: purge deletes all dead letters for good; say -yes", errUsage)
+	case a.queues.DeadLetter == "":
+		return nil, fmt.Errorf("%w: -dead-letter is empty", errUsage)
+	}
+	for _, endpoint := range []string{a.endpoint, a.tableEndpoint} {
+		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			return nil, fmt.Errorf("%w: the endpoint %q is no http URL", errUsage, endpoint)
+		}
+	}
+	return a, nil
+}
+
+// connect makes the clients that the arguments ask for.
+func connect(ctx context.Context, a *arguments) (*services, error) {
+	// A server that stands in for AWS is not shown anybody's credentials.
+	cfg := aws.Config{Region: a.region, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "asyncq", SecretAccessKey: "asyncq"}, nil
+	})}
+	if a.aws {
+		var err error
+		if cfg, err = config.LoadDefaultConfig(ctx, config.WithRegion(a.region)); err != nil {
+			return nil, err
+		}
+	} else if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	at := func(endpoints ...string) *string {
+		for _, e := range endpoints {
+			if e != "" && !a.aws {
+				return &e
+			}
+		}
+		return nil
+	}
+	s := &services{queues: sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = at(a.endpoint) })}
+	if a.table != "" {
+		s.status = dynamostatus.New(dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.BaseEndpoint = at(a.tableEndpoint, a.endpoint) }), a.table)
+	}
+	return s, nil
+}
+
+func (a *arguments) run(ctx context.Context, stdout io.Writer, connect func(context.Context, *arguments) (*services, error)) error {
+	s, err := connect(ctx, a)
+	if err != nil {
+		return err
+	}
+	switch a.command {
+	case "queues":
+		return a.showQueues(ctx, stdout, s)
+	case "status":
+		return a.showStatuses(ctx, stdout, s)
+	case "dead":
+		return a.showDead(ctx, stdout, s)
+	case "redrive":
+		// No ids are all of them.
+		n, err := asyncq.NewDeadLetters(s.queues, a.queues, s.status).Redrive(ctx, a.ids...)
+		if n > 0 || err == nil {
+			if err := a.done(stdout, "redriven", n); err != nil {
+				return err
+			}
+		}
+		if err == nil && n < len(a.ids) {
+			err = fmt.Errorf("of %d jobs %d have dead letters that can be seen now", len(a.ids), n)
+		}
+		return err
+	default: // purge
+		n, err := depth(ctx, s.queues, a.queues.DeadLetter)
+		if err != nil {
+			return err
+		}
+		if err := asyncq.NewDeadLetters(s.queues, a.queues, nil).Purge(ctx); err != nil {
+			return err
+		}
+		return a.done(stdout, "purged", n.Visible+n.InFlight+n.Delayed)
+	}
+}
+
+// done prints how many dead letters something was done with.
+func (a *arguments) done(stdout io.Writer, what string, n int) error {
+	if a.asJSON {
+		return printJSON(stdout, map[string]int{what: n})
+	}
+	_, err := fmt.Fprintf(stdout, "%d %s\n", n, what)
+	return err
+}
+
+// queue is what is shown of a queue.
+type queue struct {
+	Role       string `json:"role"` // high, normal, low, ordered or dead letters
+	Name       string `json:"name"`
+	Missing    bool   `json:"missing,omitempty"`
+	Visible    int    `json:"visible"`
+	InFlight   int    `json:"in_flight"`
+	Delayed    int    `json:"delayed"`
+	DeadLetter string `json:"dead_letter_queue,omitempty"` // of its redrive policy
+	Receives   int    `json:"max_receive_count,omitempty"`
+}
+
+// depth asks what is in a queue.
+func depth(ctx context.Context, api asyncq.AdminAPI, name string) (queue, error) {
+	q := queue{Name: name[strings.LastIndexByte(name, '/')+1:]}
+	address := aws.String(name)
+	if q.Name == name {
+		out, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+		if err != nil {
+			return q, fmt.Errorf("finding the queue %s: %w", name, err)
+		}
+		address = out.QueueUrl
+	}
+	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: address, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return q, fmt.Errorf("asking for the queue %s: %w", name, err)
+	}
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // SQS gives numbers
+		return n
+	}
+	q.Visible = number(types.QueueAttributeNameApproximateNumberOfMessages)
+	q.InFlight = number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	q.Delayed = number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed)
+	if policy := out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]; policy != "" {
+		var p struct {
+			Target   string      `json:"deadLetterTargetArn"`
+			Receives json.Number `json:"maxReceiveCount"` // a string also fits
+		}
+		if err := json.Unmarshal([]byte(policy), &p); err != nil {
+			return q, fmt.Errorf("the redrive policy of %s: %w", name, err)
+		}
+		q.DeadLetter = p.Target[strings.LastIndexByte(p.Target, ':')+1:]
+		q.Receives, _ = strconv.Atoi(p.Receives.String())
+	}
+	return q, nil
+}
+
+func (a *arguments) showQueues(ctx context.Context, stdout io.Writer, s *services) error {
+	var all []queue
+	for _, one := range []struct{ role, name string }{
+		{"high", a.queues.High}, {"normal", a.queues.Normal}, {"low", a.queues.Low},
+		{"ordered", a.queues.Ordered}, {"dead letters", a.queues.DeadLetter},
+	} {
+		if one.name == "" {
+			continue
+		}
+		q, err := depth(ctx, s.queues, one.name)
+		if _, missing := errors.AsType[*types.QueueDoesNotExist](err); missing {
+			q.Missing = true
+		} else if err != nil {
+			return err
+		}
+		q.Role = one.role
+		all = append(all, q)
+	}
+	if a.asJSON {
+		return printJSON(stdout, all)
+	}
+	rows := [][]string{{"ROLE", "QUEUE", "VISIBLE", "IN FLIGHT", "DELAYED", "MAX RECEIVES", "DEAD LETTERS GO TO"}}
+	for _, q := range all {
+		row := []string{q.Role, q.Name, strconv.Itoa(q.Visible), strconv.Itoa(q.InFlight), strconv.Itoa(q.Delayed), "-", "-"}
+		switch {
+		case q.Missing:
+			row = []string{q.Role, q.Name, "-", "-", "-", "-", "the queue does not exist"}
+		case q.DeadLetter != "":
+			row[5], row[6] = strconv.Itoa(q.Receives), q.DeadLetter
+		}
+		rows = append(rows, row)
+	}
+	return printTable(stdout, rows)
+}
+
+func (a *arguments) showStatuses(ctx context.Context, stdout io.Writer, s *services) error {
+	var found []asyncq.Status
+	var missing []string
+	for _, id := range a.ids {
+		status, err := s.status.Get(ctx, id)
+		switch {
+		case errors.Is(err, asyncq.ErrNotFound):
+			missing = append(missing, id)
+		case err != nil:
+			return err
+		default:
+			found = append(found, status)
+		}
+	}
+	if err := a.printStatuses(stdout, found); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("there is no status of %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (a *arguments) printStatuses(stdout io.Writer, found []asyncq.Status) error {
+	if a.asJSON {
+		return printJSON(stdout, append([]asyncq.Status{}, found...))
+	}
+	rows := [][]string{{"JOB", "STATUS", "PRIORITY", "ATTEMPT", "STEP", "CREATED", "FINISHED", "COST", "RESULT", "ERROR"}}
+	for _, s := range found {
+		step, cost := "", ""
+		if s.Steps > 0 {
+			step = fmt.Sprintf("%d of %d", s.Step, s.Steps)
+		}
+		if s.Cost != nil {
+			cost = "$" + s.Cost.String()
+		}
+		rows = append(rows, []string{s.ID, string(s.State), string(s.Priority), strconv.Itoa(s.Attempt), step,
+			moment(s.CreatedAt), moment(s.FinishedAt), cost, s.ResultKey, s.ErrorClass})
+	}
+	return printTable(stdout, rows)
+}
+
+// letter is a dead letter as JSON.
+type letter struct {
+	asyncq.DeadLetter
+	Body string `json:"body,omitempty"`
+}
+
+func (a *arguments) showDead(ctx context.Context, stdout io.Writer, s *services) error {
+	letters := []letter{}
+	for d, err := range asyncq.NewDeadLetters(s.queues, a.queues, nil).List(ctx) {
+		if err != nil {
+			return err
+		}
+		l := letter{DeadLetter: d}
+		if a.body {
+			l.Body = d.Body
+		}
+		letters = append(letters, l)
+	}
+	if a.asJSON {
+		return printJSON(stdout, letters)
+	}
+	rows := [][]string{{"JOB", "REASON", "FROM", "GROUP", "SENT", "MESSAGE"}}
+	for _, l := range letters {
+		reason := l.Reason
+		if reason == "" {
+			reason = "received too often"
+		}
+		rows = append(rows, []string{l.ID, reason, l.Queue, l.Group, moment(l.SentAt), l.MessageID})
+	}
+	if err := printTable(stdout, rows); err != nil {
+		return err
+	}
+	for _, l := range letters {
+		if a.body {
+			fmt.Fprintf(stdout, "\n%s\n%s\n", l.MessageID, printable(l.Body))
+		}
+	}
+	return nil
+}
+
+// printTable aligns columns. An empty cell is a dash.
+func printTable(stdout io.Writer, rows [][]string) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell == "" {
+				cell = "-"
+			}
+			end := "\t"
+			if i == len(row)-1 {
+				end = "\n"
+			}
+			fmt.Fprint(w, printable(cell), end)
+		}
+	}
+	return w.Flush()
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// printable keeps what others have written from moving the cursor of a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
