@@ -253,7 +253,8 @@ func (l *DeadLetters) requeue(ctx context.Context, id string) error {
 		if s.State == Completed || s.State == Cancelled || s.State == Processing && time.Now().Before(s.LeaseUntil) {
 			return nil
 		}
-		s.State, s.Attempt, s.Notified, s.FinishedAt, s.UpdatedAt = Queued, 0, false, time.Time{}, time.Now().UTC()
+		s.State, s.Attempt, s.Notified, s.DeadLettered = Queued, 0, false, false
+		s.FinishedAt, s.UpdatedAt = time.Time{}, time.Now().UTC()
 		if err = l.status.Update(ctx, s); !errors.Is(err, ErrConflict) {
 			return err
 		}

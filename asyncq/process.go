@@ -64,7 +64,18 @@ func (w *engine) Process(ctx context.Context, queue string, m types.Message) (do
 func (w *engine) job(ctx context.Context, d *delivery) outcome {
 	e, bad := w.unseal(d)
 	if bad != nil {
-		return w.bury(ctx, d, e, nil, bad)
+		if e == nil {
+			return w.bury(ctx, d, nil, nil, bad)
+		}
+		s, err := w.o.Status.Get(ctx, e.ID)
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && s.State.Done():
+			return w.bury(ctx, d, e, nil, bad)
+		case err != nil:
+			w.failed("reading the status of job "+e.ID, err)
+			return outcome{after: w.backoff(d.receives)}
+		}
+		return w.fail(ctx, d, e, s, bad)
 	}
 
 	l, out, err := w.acquire(ctx, d, e)
@@ -156,6 +167,8 @@ func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease,
 		return nil, outcome{}, err
 	}
 	switch {
+	case s.State == Failed && !s.DeadLettered:
+		return nil, w.bury(ctx, d, e, &s, &poison{fmt.Sprintf("its attempts have failed, the last one with %q", s.ErrorClass)}), nil
 	case s.State.Done():
 		w.observe(Event{Kind: EventDuplicate, Queue: d.src.name, JobID: e.ID})
 		return nil, w.notify(ctx, d, e, s), nil
@@ -166,7 +179,7 @@ func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease,
 		return nil, outcome{after: s.LeaseUntil.Sub(now) + time.Second}, nil
 	case s.Attempt >= w.o.MaxAttempts:
 		// The last attempt did not come to its end: its worker was killed.
-		return nil, w.bury(ctx, d, e, &s, &poison{fmt.Sprintf("%d attempts were begun and none has ended", s.Attempt)}), nil
+		return nil, w.fail(ctx, d, e, s, &poison{fmt.Sprintf("%d attempts were begun and the last one has not ended", s.Attempt)}), nil
 	}
 	s.State, s.Attempt, s.Lease = Processing, s.Attempt+1, newID()
 	s.StartedAt, s.UpdatedAt, s.LeaseUntil = now, now, now.Add(w.o.Visibility)
@@ -374,14 +387,15 @@ func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease
 		report(EventRetried)
 		return outcome{after: after}
 	case bad != nil || errors.As(err, &bad) || s.Attempt >= w.o.MaxAttempts:
-		if settleErr := l.settle(ctx, func(s *Status) { spent(s); s.State = Processing; s.LeaseUntil = time.Now().UTC().Add(w.o.Visibility) }); settleErr != nil {
+		if settleErr := l.settle(ctx, end(Failed)); settleErr != nil {
 			return w.unsettled(settleErr)
 		}
-		final := l.now()
+		report(EventFailed)
 		if bad == nil {
 			bad = &poison{fmt.Sprintf("%d attempts have failed, the last one with %q", s.Attempt, errorClass(err))}
 		}
-		return w.buryAs(ctx, d, e, &final, bad, errorClass(err))
+		final := l.now()
+		return w.bury(ctx, d, e, &final, bad)
 	}
 	if settleErr := l.settle(ctx, func(s *Status) { spent(s); s.State = Queued }); settleErr != nil {
 		return w.unsettled(settleErr)
@@ -500,13 +514,24 @@ func (w *engine) forget(ctx context.Context, e *envelope, s Status) outcome {
 	return outcome{ack: true}
 }
 
-// bury sends a message to the dead-letter queue with the reason, and only then
-// marks its job as failed and lets it go.
-func (w *engine) bury(ctx context.Context, d *delivery, e *envelope, s *Status, bad *poison) outcome {
-	return w.buryAs(ctx, d, e, s, bad, bad.ErrorClass())
+// fail ends a job as failed and then buries its message.
+func (w *engine) fail(ctx context.Context, d *delivery, e *envelope, s Status, bad *poison) outcome {
+	s.State, s.ErrorClass, s.FinishedAt = Failed, bad.ErrorClass(), time.Now().UTC()
+	s.UpdatedAt, s.Lease, s.LeaseUntil = s.FinishedAt, "", time.Time{}
+	if err := w.o.Status.Update(ctx, s); err != nil {
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			w.failed("writing a status", err)
+		}
+		return outcome{after: w.backoff(d.receives)}
+	}
+	s.Version++
+	return w.bury(ctx, d, e, &s, bad)
 }
 
-func (w *engine) buryAs(ctx context.Context, d *delivery, e *envelope, s *Status, bad *poison, class string) outcome {
+// bury sends the message of a failed job to the dead-letter queue with the reason.
+// That comes after the status, so that no job is both done and dead; a worker that
+// dies in between leaves a status that says that it was not yet sent.
+func (w *engine) bury(ctx context.Context, d *delivery, e *envelope, s *Status, bad *poison) outcome {
 	if w.deadURL == "" {
 		// The queue's own redrive policy is all there is.
 		return outcome{after: w.backoff(d.receives)}
@@ -534,31 +559,24 @@ func (w *engine) buryAs(ctx context.Context, d *delivery, e *envelope, s *Status
 		w.failed("sending to the dead-letter queue", err)
 		return outcome{after: w.backoff(d.receives)}
 	}
-	id := ""
+	id, class := "", bad.ErrorClass()
 	if e != nil {
 		id = e.ID
 	}
+	if s != nil {
+		class = s.ErrorClass
+	}
 	w.o.Logger.Warn("asyncq: a job went to the dead-letter queue", "job", id, "queue", d.src.name, "reason", bad.reason)
 	w.observe(Event{Kind: EventDeadLettered, Queue: d.src.name, JobID: id, ErrorClass: class})
-	if e == nil {
-		return outcome{ack: true}
-	}
 	if s == nil {
-		stored, err := w.o.Status.Get(ctx, e.ID)
-		if err != nil || stored.State.Done() {
-			return outcome{ack: true} // it is in the dead-letter queue, which is what counts
-		}
-		s = &stored
+		return outcome{ack: true} // nobody asks for it
 	}
-	s.State, s.ErrorClass, s.FinishedAt, s.UpdatedAt = Failed, class, time.Now().UTC(), time.Now().UTC()
-	s.Lease, s.LeaseUntil = "", time.Time{}
-	if err := w.o.Status.Update(ctx, *s); err != nil {
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-			w.failed("writing a status", err)
-		}
-		return outcome{ack: true}
+	s.DeadLettered, s.UpdatedAt = true, time.Now().UTC()
+	if err := w.o.Status.Update(ctx, *s); err == nil {
+		s.Version++
+	} else if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		w.failed("writing a status", err) // it is sent twice at worst
 	}
-	s.Version++
 	return w.notify(ctx, d, e, *s)
 }
 

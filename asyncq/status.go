@@ -65,8 +65,10 @@ type Status struct {
 	Usage bedrockkit.Usage `json:"usage,omitzero"`
 	Cost  *pricing.Amount  `json:"cost,omitempty"`
 
-	// Notified says that the Notifier has taken the job's end.
-	Notified bool `json:"notified,omitempty"`
+	// Notified says that the Notifier has taken the job's end, DeadLettered that
+	// the message of a failed job is in the dead-letter queue.
+	Notified     bool `json:"notified,omitempty"`
+	DeadLettered bool `json:"dead_lettered,omitempty"`
 
 	// PayloadHash is the SHA-256 of the payload's JSON, in hex: an idempotency
 	// key stands for one payload.

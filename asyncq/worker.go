@@ -118,6 +118,7 @@ const (
 	EventStarted      EventKind = "started"       // an attempt began
 	EventCompleted    EventKind = "completed"     // a job was done
 	EventCancelled    EventKind = "cancelled"     // a job was given up by its handler
+	EventFailed       EventKind = "failed"        // a job has failed for good
 	EventRetried      EventKind = "retried"       // a job will be tried again
 	EventThrottled    EventKind = "throttled"     // the model takes no more for now
 	EventDeadLettered EventKind = "dead_lettered" // a job went to the dead-letter queue
