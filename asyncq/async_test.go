@@ -848,3 +848,46 @@ func TestTraceContext(t *testing.T) {
 		assert.Equal(t, asyncq.Completed, w.wait(id).State)
 	})
 }
+
+// The worker of the last attempt dies between the result and the status: the job
+// is completed with that result, and neither run again nor failed.
+func TestResultOfAWorkerThatDied(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		id := w.submit(asyncq.Request[string]{Payload: "x"})
+		dying := &mortal{status: w.status, kill: func() {}, QueueAPI: w.queues}
+		handler := func(ctx context.Context, job *asyncq.Job[string]) error {
+			if job.Attempt < 3 {
+				return errors.New("not yet")
+			}
+			return upper(ctx, job)
+		}
+		stop := w.start(w.worker(handler, func(o *asyncq.WorkerOptions) {
+			o.Status = dying
+			o.Results = hooked{w.results, func() { dying.mu.Lock(); dying.dead = true; dying.mu.Unlock() }}
+		}))
+		time.Sleep(time.Hour)
+		stop()
+		require.Equal(t, 3, w.get(id).Attempt)
+		require.Equal(t, asyncq.Processing, w.get(id).State)
+
+		stop = w.start(w.worker(func(context.Context, *asyncq.Job[string]) error {
+			t.Error("the job runs again")
+			return nil
+		}))
+		defer stop()
+		s := w.wait(id)
+		assert.Equal(t, asyncq.Completed, s.State)
+		assert.Equal(t, `"X"`, w.result(s))
+	})
+}
+
+// hooked calls a function when something was stored.
+type hooked struct {
+	asyncq.BlobStore
+	stored func()
+}
+
+func (h hooked) Put(ctx context.Context, key string, data []byte) error {
+	defer h.stored()
+	return h.BlobStore.Put(ctx, key, data)
+}

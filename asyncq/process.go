@@ -166,6 +166,17 @@ func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease,
 	if err != nil {
 		return nil, outcome{}, err
 	}
+	if !s.State.Done() && s.Attempt >= w.o.MaxAttempts && !(s.State == Processing && now.Before(s.LeaseUntil)) {
+		// The last attempt did not come to its end: its worker was killed, if
+		// not after it had stored the result.
+		_, err := w.o.Results.Get(ctx, e.key("results"))
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil, w.fail(ctx, d, e, s, &poison{fmt.Sprintf("%d attempts were begun and the last one has not ended", s.Attempt)}), nil
+		case err != nil:
+			return nil, outcome{}, err
+		}
+	}
 	switch {
 	case s.State == Failed && !s.DeadLettered:
 		return nil, w.bury(ctx, d, e, &s, &poison{fmt.Sprintf("its attempts have failed, the last one with %q", s.ErrorClass)}), nil
@@ -177,9 +188,6 @@ func (w *engine) acquire(ctx context.Context, d *delivery, e *envelope) (*lease,
 		// brings the job back.
 		w.observe(Event{Kind: EventDuplicate, Queue: d.src.name, JobID: e.ID})
 		return nil, outcome{after: s.LeaseUntil.Sub(now) + time.Second}, nil
-	case s.Attempt >= w.o.MaxAttempts:
-		// The last attempt did not come to its end: its worker was killed.
-		return nil, w.fail(ctx, d, e, s, &poison{fmt.Sprintf("%d attempts were begun and the last one has not ended", s.Attempt)}), nil
 	}
 	s.State, s.Attempt, s.Lease = Processing, s.Attempt+1, newID()
 	s.StartedAt, s.UpdatedAt, s.LeaseUntil = now, now, now.Add(w.o.Visibility)

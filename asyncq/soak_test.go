@@ -50,7 +50,7 @@ func (m *mortal) act(flaky bool, call func() error) error {
 	case m.left == 0:
 		m.dead, err, effect = true, errKilled, m.rand.IntN(2) == 0
 		m.kill()
-	case flaky && m.rand.Float64() < m.flaky:
+	case flaky && m.flaky > 0 && m.rand.Float64() < m.flaky:
 		err, effect = errStore, m.rand.IntN(2) == 0
 	}
 	m.mu.Unlock()
@@ -278,10 +278,10 @@ func soak(t *testing.T, flaky float64) {
 		default:
 			assert.Fail(t, "not ended", "%s is %s", id, s.State)
 		}
-		assert.Len(t, told[id], 1, "ids that the end of %s was told under", id)
+		assert.Equal(t, 1, len(told[id]), "ids that the end of %s was told under", id)
 	}
 	assert.Equal(t, jobs, completed+len(dead))
-	assert.Len(t, results.puts, completed, "results that no completed job has")
+	assert.Equal(t, completed, len(results.puts), "results that no completed job has")
 	q := asyncq.DefaultQueues
 	for _, name := range []string{q.High, q.Normal, q.Low, q.Ordered} {
 		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(name), name)

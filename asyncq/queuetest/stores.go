@@ -132,7 +132,7 @@ func statusFields(ctx context.Context, s asyncq.StatusStore) error {
 	a.Attempt, a.Lease, a.LeaseUntil = 2, "lease", a.CreatedAt.Add(time.Minute)
 	a.Step, a.Steps = 3, 7
 	a.StartedAt, a.FinishedAt = a.CreatedAt.Add(time.Second), a.CreatedAt.Add(2*time.Second)
-	a.ErrorClass, a.ResultKey, a.Notified, a.PayloadHash = "throttled", "results/a", true, "00ff"
+	a.ErrorClass, a.ResultKey, a.Notified, a.DeadLettered, a.PayloadHash = "throttled", "results/a", true, true, "00ff"
 	a.Usage, a.Cost = bedrockkit.Usage{InputTokens: 1 << 40, OutputTokens: 2}, &cost
 	a.Version = 1
 	for v, i := reflect.ValueOf(a), 0; i < v.NumField(); i++ {
