@@ -3,6 +3,7 @@ package bedrockx
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,9 +133,28 @@ type Caching struct {
 	// then those of the first time.
 	ToolUse bool
 
+	// Similar lets a call have the answer to another question, one that means
+	// the same; package bedrockx/semantic has one. It is asked where the cache
+	// has no answer to the question itself, and only for requests of a single
+	// message that is only text, of Converse or with the body of Anthropic's or
+	// Nova's models; all else of the request must be equal. The default is
+	// none.
+	Similar Similar
+
 	// Vary is what the answer depends on beside the request, such as headers
 	// that an SDK option sets.
 	Vary []cache.Param
+}
+
+// Similar finds questions that mean the same. A scope is what must be equal
+// beside the question: the tenant, the model, the system prompt and all else.
+// It must be safe for concurrent use. Its errors go to CacheOptions.OnError,
+// and the call goes on.
+type Similar interface {
+	// Find returns the key of the answer to a question like the text, the zero
+	// Key where there is none. If the call is then answered by the model, add
+	// is called with the key of that answer.
+	Find(ctx context.Context, scope cache.Key, text string) (key cache.Key, add func(cache.Key) error, err error)
 }
 
 // CacheReason says why a call was not answered from a cache, or why an answer
@@ -158,12 +178,13 @@ const (
 
 // CacheStats counts what a cache did since it was made.
 type CacheStats struct {
-	Hits   uint64                 `json:"hits"`            // answers that were given again
-	Stale  uint64                 `json:"stale,omitempty"` // of the hits, those past their TTL
-	Shared uint64                 `json:"shared"`          // answers of an equal call that was under way
-	Misses map[CacheReason]uint64 `json:"misses"`          // calls that the cache could not answer
-	Kept   uint64                 `json:"kept"`            // answers that were stored
-	Unkept map[CacheReason]uint64 `json:"unkept"`          // answers that were not
+	Hits    uint64                 `json:"hits"`              // answers that were given again
+	Stale   uint64                 `json:"stale,omitempty"`   // of the hits, those past their TTL
+	Similar uint64                 `json:"similar,omitempty"` // of the hits, those to a question that means the same
+	Shared  uint64                 `json:"shared"`            // answers of an equal call that was under way
+	Misses  map[CacheReason]uint64 `json:"misses"`            // calls that the cache could not answer
+	Kept    uint64                 `json:"kept"`              // answers that were stored
+	Unkept  map[CacheReason]uint64 `json:"unkept"`            // answers that were not
 
 	// Saved and SavedUsage are what hits and shared answers would have cost in
 	// US dollars and used. Unpriced are those of unknown cost, which Saved
@@ -215,10 +236,11 @@ func (c *Cache) unkept(why CacheReason) {
 type given int
 
 const (
-	givenHit    given = iota // it was kept
-	givenStale               // it was kept, and is past its TTL
-	givenShared              // it is that of an equal call that was under way
-	givenPaid                // it is that call's as well, and this one pays for it
+	givenHit     given = iota // it was kept
+	givenStale                // it was kept, and is past its TTL
+	givenSimilar              // it was kept, of a question that means the same
+	givenShared               // it is that of an equal call that was under way
+	givenPaid                 // it is that call's as well, and this one pays for it
 )
 
 // saved counts an answer that was not paid for; k is nil where it is not known
@@ -230,8 +252,11 @@ func (c *Cache) saved(call *Call, k *kept, how given) {
 	case givenShared:
 		s.Shared++
 	case givenStale:
+		s.Hits++
 		s.Stale++
-		fallthrough
+	case givenSimilar:
+		s.Hits++
+		s.Similar++
 	default:
 		s.Hits++
 	}
@@ -290,6 +315,12 @@ func cached(next Handler, whole *Handler) Handler {
 					}
 					return err
 				}
+			}
+		}
+		if call.Options.Caching.Similar != nil && why != CacheFresh {
+			var answered bool
+			if answered, err = c.similar(ctx, call, key); answered {
+				return err
 			}
 		}
 		return c.fly(ctx, call, key, next, why, fills)
@@ -422,6 +453,80 @@ func (c *Cache) serve(ctx context.Context, call *Call, k *kept, how given) (Cach
 		call.FirstOutput = time.Since(call.began)
 	}
 	return "", nil
+}
+
+// similar answers a call with the answer to a question that means the same, or
+// sees to it that its own answer is found for such questions.
+func (c *Cache) similar(ctx context.Context, call *Call, key cache.Key) (answered bool, err error) {
+	scope, text, ok := c.question(call)
+	if !ok {
+		return false, nil
+	}
+	found, add, err := call.Options.Caching.Similar.Find(ctx, scope, text)
+	switch {
+	case ctx.Err() != nil:
+		return true, Canceled(ctx, call.Op, call.Model)
+	case err != nil:
+		c.options.OnError(fmt.Errorf("cache: finding a similar question: %w", err))
+		return false, nil
+	}
+	if found != (cache.Key{}) && found.Namespace == key.Namespace && found.Tenant == key.Tenant {
+		if k, stale, _ := c.look(ctx, found); k != nil && !stale {
+			if why, err := c.serve(ctx, call, k, givenSimilar); why == "" {
+				return true, err
+			}
+		}
+	}
+	asked := call.Model
+	call.OnEnd(func(err error) {
+		if err != nil || call.CacheHit || !call.StopReason.Complete() || call.Model != asked {
+			return
+		}
+		if err := add(key); err != nil {
+			c.options.OnError(fmt.Errorf("cache: adding a question: %w", err))
+		}
+	})
+	return false, nil
+}
+
+// question is the text of a request that consists of one, and the key of all
+// else of the request.
+func (c *Cache) question(call *Call) (scope cache.Key, question string, ok bool) {
+	var top map[string]json.RawMessage
+	if json.Unmarshal(call.Body, &top) != nil {
+		return scope, "", false
+	}
+	var messages []struct {
+		Role    string
+		Content json.RawMessage
+	}
+	if json.Unmarshal(top["messages"], &messages) != nil || len(messages) != 1 || messages[0].Role != "user" {
+		return scope, "", false
+	}
+	if json.Unmarshal(messages[0].Content, &question) != nil {
+		var blocks []map[string]string // a block that is no text has other values
+		if json.Unmarshal(messages[0].Content, &blocks) != nil || len(blocks) != 1 {
+			return scope, "", false
+		}
+		for name, value := range blocks[0] {
+			if name != "text" && (name != "type" || value != "text") {
+				return scope, "", false
+			}
+		}
+		question = blocks[0]["text"]
+	}
+	if question == "" {
+		return scope, "", false
+	}
+	top["messages"] = json.RawMessage("[]")
+	body, err := json.Marshal(top)
+	if err != nil {
+		return scope, "", false
+	}
+	rest := call.copied()
+	rest.Body = body
+	scope, err = c.key(rest)
+	return scope, question, err == nil
 }
 
 // maxRefreshes bounds what is asked for anew in the background at once. What is
