@@ -891,3 +891,90 @@ func (h hooked) Put(ctx context.Context, key string, data []byte) error {
 	defer h.stored()
 	return h.BlobStore.Put(ctx, key, data)
 }
+
+func TestResult(t *testing.T) {
+	ctx := context.Background()
+	results := asyncq.NewMemoryBlobs()
+	require.NoError(t, results.Put(ctx, "results/a", []byte(`{"canary":1}`)))
+	done := asyncq.Status{ID: "a", State: asyncq.Completed, ResultKey: "results/a"}
+	v, err := asyncq.Result[map[string]int](ctx, results, done)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"canary": 1}, v)
+
+	_, err = asyncq.Result[int](ctx, results, done)
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "canary")
+	_, err = asyncq.Result[int](ctx, results, asyncq.Status{ID: "a", State: asyncq.Failed})
+	assert.ErrorIs(t, err, asyncq.ErrNoResult)
+	done.ResultKey = "results/b"
+	_, err = asyncq.Result[int](ctx, results, done)
+	assert.ErrorIs(t, err, asyncq.ErrNotFound)
+}
+
+// FAULTS 31: what a prompt, an error or a panic holds is in no log, event, status,
+// dead letter or notification.
+func TestCanary(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		const canary = "canary-4711"
+		var log strings.Builder
+		var mu sync.Mutex
+		logger := slog.New(slog.NewTextHandler(writer(func(p []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return log.Write(p)
+		}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+		var told []asyncq.Notification
+		stop := w.start(w.worker(func(_ context.Context, job *asyncq.Job[string]) error {
+			switch job.Metadata["how"] {
+			case "panic":
+				panic(job.Payload)
+			case "retry":
+				if job.Attempt < 3 {
+					return errors.New(job.Payload)
+				}
+				return asyncq.Dead(errors.New(job.Payload))
+			case "cancel":
+				return asyncq.Cancel(errors.New(job.Payload))
+			case "throttled":
+				if job.ReceiveCount == 1 {
+					return &bedrockx.Error{Kind: bedrockx.KindThrottled, Err: errors.New(job.Payload), RetryAfter: time.Hour}
+				}
+			}
+			return job.SetResult(job.Payload)
+		}, func(o *asyncq.WorkerOptions) {
+			o.Logger = logger
+			o.Notifier = asyncq.NotifierFunc(func(_ context.Context, n asyncq.Notification) error {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, n)
+				return nil
+			})
+		}))
+		for _, how := range []string{"panic", "retry", "cancel", "throttled", "well"} {
+			w.submit(asyncq.Request[string]{ID: how, Payload: canary, Metadata: map[string]string{"how": how}})
+		}
+		number := asyncq.NewProducer[[]string](w.queues, func(o *asyncq.ProducerOptions) { o.Status = w.status })
+		_, err := number.Submit(t.Context(), asyncq.Request[[]string]{ID: "type", Payload: []string{canary}})
+		require.NoError(t, err)
+		seen := ""
+		for _, id := range []string{"panic", "retry", "cancel", "throttled", "well", "type"} {
+			seen += fmt.Sprintf("%+v\n", w.wait(id))
+		}
+		stop()
+		for _, d := range w.deadLetters() {
+			assert.Contains(t, d.Body, canary)
+			d.Body = ""
+			seen += fmt.Sprintf("%+v\n", d.Reason)
+		}
+		require.Len(t, told, 6)
+		assert.NotContains(t, seen, canary)
+		assert.NotContains(t, fmt.Sprintf("%+v", told), canary)
+		assert.NotContains(t, fmt.Sprintf("%+v", w.events.all), canary)
+		assert.NotContains(t, log.String(), canary)
+		assert.Contains(t, log.String(), "panicked")
+	})
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

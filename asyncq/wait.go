@@ -2,6 +2,7 @@ package asyncq
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -146,4 +147,26 @@ func CancelJob(ctx context.Context, store StatusStore, id string) (Status, error
 		}
 	}
 	return Status{}, fmt.Errorf("cancelling job %s: %w", id, ErrConflict)
+}
+
+// ErrNoResult is the error of asking for the result of a job that has none: it has
+// not ended, has failed or was cancelled, or its handler gave none.
+var ErrNoResult = errors.New("the job has no result")
+
+// Result returns the result of a job that has completed, read into an R: what its
+// handler gave to [Job.SetResult]. The status says where it is.
+func Result[R any](ctx context.Context, results BlobStore, s Status) (R, error) {
+	var result R
+	if s.State != Completed || s.ResultKey == "" {
+		return result, fmt.Errorf("asyncq: job %s is %s: %w", s.ID, s.State, ErrNoResult)
+	}
+	data, err := results.Get(ctx, s.ResultKey)
+	if err != nil {
+		return result, fmt.Errorf("asyncq: reading the result of job %s: %w", s.ID, err)
+	}
+	if err := json.Unmarshal(data, &result); err != nil {
+		// The text of err may repeat what was stored.
+		return result, fmt.Errorf("asyncq: the result of job %s is not a %T", s.ID, result)
+	}
+	return result, nil
 }
