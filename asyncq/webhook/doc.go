@@ -9,8 +9,8 @@
 //	go deliverer.Run(ctx) // or deliverer.Deliver(ctx), now and then
 //
 // A [Deliverer] is an [asyncq.Notifier]: give it to a worker. Notify stores a
-// [Delivery]; Run sends it. The body is an [Event], which names the result and
-// does not hold it.
+// [Delivery]; Run sends it. Package dynamowebhook has a store that outlives the
+// process. The body is an [Event], which names the result and does not hold it.
 //
 // # The other side
 //
