@@ -28,7 +28,11 @@ import (
 	"github.com/mangaassist/bedrockkit/converse"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A pool of go-redis that has seen its server gone dials it once a second, and
+// looks only then whether it was closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // A server is a Redis that can be killed and started again at its address.
 type server interface {
