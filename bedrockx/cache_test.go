@@ -223,7 +223,7 @@ func TestCacheMisses(t *testing.T) {
 		"stop":        func(r *converse.Request) { r.StopSequences = []string{"x"} },
 		"model":       func(r *converse.Request) { r.Model = sonnet },
 		"tier":        func(r *converse.Request) { r.ServiceTier = bedrockkit.TierFlex },
-		"temperature": func(r *converse.Request) { r.Temperature = aws.Float64(-0.0 + 0.5) },
+		"temperature": func(r *converse.Request) { r.Temperature = aws.Float64(0.5) },
 	} {
 		req := changed
 		change(&req)
@@ -1016,4 +1016,79 @@ func BenchmarkCacheHit(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A policy that looks at answers sees those of the cache too, and what one
+// caller's refuses, another's may take.
+func TestCacheRefusedAnswers(t *testing.T) {
+	for _, kind := range []string{"unary", "stream"} {
+		t.Run(kind, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, inProcess)
+			client, c := cachedClient(t, srv)
+			chat := converse.New(client)
+			refused := errors.New("not here")
+			strict := callOption(func(o *bedrockx.Options) {
+				o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
+					return func(ctx context.Context, call *bedrockx.Call) error {
+						call.OnText = append(call.OnText, func(text string) error {
+							if strings.Contains(text, "secret") {
+								return refused
+							}
+							return nil
+						})
+						return next(ctx, call)
+					}
+				})
+			})
+			send := func(optFns ...func(*converse.Options)) (hit bool, err error) {
+				if kind == "unary" {
+					r, err := chat.Send(t.Context(), ask("hello"), optFns...)
+					return err == nil && r.CacheHit, err
+				}
+				s, err := chat.Stream(t.Context(), ask("hello"), optFns...)
+				if err != nil {
+					return false, err
+				}
+				for _, err := range s.Events() {
+					if err != nil {
+						return false, err
+					}
+				}
+				return s.Result().CacheHit, nil
+			}
+			srv.Reply(bedrocktest.Text("the secret"))
+			_, err := send()
+			require.NoError(t, err)
+			for range 2 {
+				_, err := send(strict)
+				assert.ErrorIs(t, err, refused)
+				hit, err := send()
+				require.NoError(t, err)
+				assert.True(t, hit)
+			}
+			assert.Len(t, srv.Requests(), 1)
+			assert.Zero(t, c.Stats().InFlight)
+		})
+	}
+}
+
+// The parameters of InvokeModel are the same wherever they are set.
+func TestCacheInvokeParams(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Responder = bedrocktest.Echo })
+	client, _ := cachedClient(t, srv)
+	body := `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":"hi"}]}`
+	send := func(p bedrockx.InvokeParams) bool {
+		r, err := bedrockx.Invoke(t.Context(), client, model, rawPayload(body), func(o *bedrockx.Options) { o.Invoke = p })
+		require.NoError(t, err)
+		return r.CacheHit
+	}
+	for _, p := range []bedrockx.InvokeParams{{}, {Latency: "optimized"}, {ServiceTier: "flex"}, {Trace: "ENABLED"}} {
+		assert.False(t, send(p), "%+v", p)
+		assert.True(t, send(p), "%+v", p)
+	}
+	s, err := stream.InvokeModel(t.Context(), client, &bedrockruntime.InvokeModelWithResponseStreamInput{
+		ModelId: aws.String(string(model)), Body: []byte(body), PerformanceConfigLatency: "optimized",
+	}, stream.Anthropic)
+	require.NoError(t, err)
+	assert.True(t, drain(t, s).CacheHit)
 }
