@@ -29,6 +29,11 @@
 // policies, encryption and the high-throughput mode's rates are accepted and have
 // no effect. The functions that change an SDK client's options are ignored.
 //
+// # Other processes
+//
+// A Service is an http.Handler in the protocol of SQS, for clients of the SDK in
+// other processes: see [Service.ServeHTTP].
+//
 // There is no goroutine: what time brings about happens when the next call
 // looks at the clock. So a queue works within a testing/synctest bubble.
 package memqueue
