@@ -126,7 +126,7 @@ func due(ctx context.Context, s webhook.Store, now time.Time, limit int, want ..
 		for _, d := range list {
 			got = append(got, d.ID)
 			if d.State != webhook.Pending || d.NextAttempt.After(now) || len(d.Body) == 0 || d.Version == 0 {
-				return fmt.Errorf("Due at %v returned %+v", now, d)
+				return fmt.Errorf("store.Due at %v returned %+v", now, d)
 			}
 		}
 		if fmt.Sprint(got) == fmt.Sprint(want) {
