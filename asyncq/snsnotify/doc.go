@@ -1,6 +1,6 @@
 // Package snsnotify tells the ends of jobs to a topic of Amazon SNS.
 //
-//	worker, err := asyncq.NewWorker(…, func(o *asyncq.WorkerOptions) {
+//	worker := asyncq.NewWorker(queues, handler, func(o *asyncq.WorkerOptions) {
 //		o.Notifier = snsnotify.New(sns.NewFromConfig(cfg), topicARN)
 //	})
 //
