@@ -64,12 +64,12 @@ func (f *table) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(
 func (f *table) PutItem(_ context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	number := func(v types.AttributeValue) int {
+	number := func(v types.AttributeValue) int64 {
 		n, ok := v.(*types.AttributeValueMemberN)
 		if !ok {
 			return 1 << 40
 		}
-		var i int
+		var i int64
 		fmt.Sscan(n.Value, &i)
 		return i
 	}
