@@ -287,6 +287,11 @@ func cached(next Handler, whole *Handler) Handler {
 		if c == nil || call.Options.Caching.Off {
 			return next(ctx, call)
 		}
+		if call.Body == nil && (call.Op == OpConverse || call.Op == OpConverseStream) && call.Share != nil {
+			// The key needs the body, which is then sent as it is. A call that
+			// has none passes by, and says what is wrong when it is sent.
+			call.Body, _ = call.serialized(ctx)
+		}
 		key, err := c.key(call)
 		if err != nil {
 			why := CacheRequest

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -58,7 +59,7 @@ func TestCacheForms(t *testing.T) {
 		"texts":     func() *bedrocktest.Reply { return bedrocktest.Text("one").Text("two").Stop("stop_sequence") },
 		"reasoning": func() *bedrocktest.Reply { return bedrocktest.Reasoning("hm").Redacted([]byte("secret")).Text("So.") },
 		"tools": func() *bedrocktest.Reply {
-			return bedrocktest.Text("Let me look.").ToolUse("search", map[string]any{"q": "<x>", "n": 12345678901234567})
+			return bedrocktest.Text("Let me look.").ToolUse("search", map[string]any{"q": "<x>", "n": int64(12345678901234567)})
 		},
 		"no input": func() *bedrocktest.Reply { return bedrocktest.ToolUse("search", nil) },
 	}
@@ -289,6 +290,51 @@ func TestCacheInvokeHeaders(t *testing.T) {
 	assert.EqualValues(t, 2, c.Stats().Misses[bedrockx.CacheRequest])
 }
 
+// An input of the SDK is serialized by the SDK, once, and sent in these bytes.
+func TestCacheSDKInput(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	seen := 0
+	client, _ := cachedClient(t, srv)
+	in := &bedrockruntime.ConverseStreamInput{
+		ModelId:         aws.String(string(haiku)),
+		Messages:        []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "hello"}}}},
+		InferenceConfig: &types.InferenceConfiguration{Temperature: aws.Float32(0), MaxTokens: aws.Int32(2048)},
+	}
+	send := func(in *bedrockruntime.ConverseStreamInput, c *bedrockx.Client) *stream.Result {
+		s, err := stream.Converse(t.Context(), c, in, func(o *bedrockx.Options) {
+			o.SDKOptions = append(o.SDKOptions, func(*bedrockruntime.Options) { seen++ })
+		})
+		require.NoError(t, err)
+		return drain(t, s)
+	}
+	srv.Reply(bedrocktest.Text("x"), bedrocktest.Text("x"))
+	plain := send(in, bedrockx.New(srv.Client()))
+	first := send(in, client)
+	assert.False(t, first.CacheHit)
+	again := send(in, client)
+	assert.True(t, again.CacheHit)
+	assert.Equal(t, plain.Blocks, again.Blocks)
+	sent := srv.Requests()
+	require.Len(t, sent, 2)
+	assert.Equal(t, string(sent[0].Body), string(sent[1].Body))
+	assert.Equal(t, sent[0].Header.Get("Content-Type"), sent[1].Header.Get("Content-Type"))
+	assert.Equal(t, 2, seen, "options are for requests that are sent")
+
+	r, err := converse.New(client).Send(t.Context(), ask("hello"))
+	require.NoError(t, err)
+	assert.True(t, r.CacheHit, "it is the same request")
+
+	changed := *in
+	changed.System = []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: "s"}}
+	srv.Reply(bedrocktest.Text("y"))
+	assert.False(t, send(&changed, client).CacheHit)
+
+	_, err = stream.Converse(t.Context(), client, &bedrockruntime.ConverseStreamInput{
+		ModelId: aws.String(string(haiku)), GuardrailConfig: &types.GuardrailStreamConfiguration{}, Messages: []types.Message{{}},
+	})
+	assert.ErrorIs(t, err, bedrockx.ErrValidation, "what is wrong with the input is told as ever")
+}
+
 // What is not a whole answer is not kept, and the caller gets it as ever.
 func TestCacheUnkept(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -371,6 +417,36 @@ func TestCacheBrokenStreams(t *testing.T) {
 			assert.Equal(t, ports.ReplaceAllString(errs[1].Error(), ""), ports.ReplaceAllString(errs[0].Error(), ""), "the error is that of a client without a cache")
 		})
 	}
+}
+
+// A stream that stalls does so for all who read it, with the error of a stall.
+func TestCacheStalledStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, inProcess)
+		client, c := cachedClient(t, srv)
+		chat := converse.New(client, callOption(func(o *bedrockx.Options) { o.IdleTimeout = time.Minute }))
+		srv.Reply(bedrocktest.Text("one two three").ChunkSize(4).StallAfter(3))
+		var streams []*stream.Stream
+		for range 2 {
+			s, err := chat.Stream(t.Context(), ask("hello"))
+			require.NoError(t, err)
+			streams = append(streams, s)
+		}
+		var wg sync.WaitGroup
+		for _, s := range streams {
+			wg.Go(func() {
+				var last error
+				for _, err := range s.Events() {
+					last = err
+				}
+				assert.ErrorIs(t, last, bedrockx.ErrStalled)
+				assert.NotEmpty(t, s.Result().Text())
+			})
+		}
+		wg.Wait()
+		assert.Zero(t, c.Stats().Kept)
+		assert.Zero(t, c.Stats().InFlight)
+	})
 }
 
 // 100 callers at once, of whom the first is cancelled: one request, 99 answers,

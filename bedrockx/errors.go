@@ -289,7 +289,7 @@ func kindOf(err error) Kind {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return KindConnection
 	}
-	var invalid *smithy.InvalidParamsError
+	var invalid smithy.InvalidParamsError
 	if errors.As(err, &invalid) {
 		return KindValidation
 	}

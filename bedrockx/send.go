@@ -3,6 +3,7 @@ package bedrockx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -138,6 +139,39 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	}
 	tap.response = Response{Header: tap.header, Body: tap.taken, SDK: out}
 	return &tap.response, nil
+}
+
+// serialized is the JSON that the SDK makes of the call's input. Nothing is
+// sent.
+func (c *Call) serialized(ctx context.Context) ([]byte, error) {
+	if c.SDKInput == nil || c.sdk == nil {
+		return nil, errors.New("the call has no body")
+	}
+	input, err := c.SDKInput()
+	if err != nil {
+		return nil, err
+	}
+	var body []byte
+	made := errors.New("the body is made")
+	_, _, err = invoke(ctx, c, input, []func(*bedrockruntime.Options){func(o *bedrockruntime.Options) {
+		o.Retryer = aws.NopRetryer{}
+		// In place of the client's own, which are to see requests that are sent.
+		o.APIOptions = []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
+			return stack.Serialize.Add(middleware.SerializeMiddlewareFunc("bedrockkit.Serialized",
+				func(_ context.Context, in middleware.SerializeInput, _ middleware.SerializeHandler) (out middleware.SerializeOutput, meta middleware.Metadata, err error) {
+					if req, ok := in.Request.(*smithyhttp.Request); ok && req.GetStream() != nil {
+						if body, err = io.ReadAll(req.GetStream()); err != nil {
+							return out, meta, err
+						}
+					}
+					return out, meta, made
+				}), middleware.After)
+		}}
+	}})
+	if !errors.Is(err, made) {
+		return nil, err
+	}
+	return body, nil
 }
 
 // invoke calls the operation's method. A nil input stands for one that holds
