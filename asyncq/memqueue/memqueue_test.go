@@ -472,3 +472,28 @@ func TestContext(t *testing.T) {
 	_, canceled := errors.AsType[*aws.RequestCanceledError](err)
 	assert.True(t, canceled)
 }
+
+// Whatever a handle is, a message stays unless it is its own.
+func FuzzHandle(f *testing.F) {
+	s := memqueue.New()
+	name := "q"
+	out, err := s.CreateQueue(f.Context(), &sqs.CreateQueueInput{QueueName: &name})
+	require.NoError(f, err)
+	_, err = s.SendMessage(f.Context(), &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: aws.String("m")})
+	require.NoError(f, err)
+	received, err := s.ReceiveMessage(f.Context(), &sqs.ReceiveMessageInput{QueueUrl: out.QueueUrl, VisibilityTimeout: 43_200})
+	require.NoError(f, err)
+	own := *received.Messages[0].ReceiptHandle
+	f.Add("")
+	f.Add("cQBhADE")
+	f.Add(own[:len(own)-1])
+	f.Fuzz(func(t *testing.T, handle string) {
+		if handle == own {
+			return
+		}
+		q := queue{s, t, out.QueueUrl}
+		_ = q.delete(types.Message{ReceiptHandle: &handle})
+		_ = q.visible(types.Message{ReceiptHandle: &handle}, 0)
+		require.Equal(t, "1", q.attribute("ApproximateNumberOfMessagesNotVisible"))
+	})
+}

@@ -47,9 +47,9 @@ type Options struct {
 	Except map[string]string
 }
 
-// Run runs the checks as subtests, each with a service of its own from open, in
-// which there are no queues. Times are checked to a second, which is the
-// service's unit.
+// Run runs the checks as subtests, each with a service from open. The queues of
+// each check have names of their own, so it may be the same for all, but none of
+// them may exist. Times are checked to a second, which is the service's unit.
 func Run(t *testing.T, open func(t *testing.T) Queue, optFns ...func(*Options)) {
 	t.Helper()
 	var o Options

@@ -18,13 +18,11 @@ var _ Queue = (*sqs.Client)(nil)
 
 // The suite holds for a server that nobody here wrote, with the SDK's client.
 func TestFauxqs(t *testing.T) {
-	if _, ok := servertest.SQS(t); !ok {
+	cfg, ok := servertest.SQS(t)
+	if !ok {
 		return
 	}
-	Run(t, func(t *testing.T) Queue {
-		cfg, _ := servertest.SQS(t)
-		return sqs.NewFromConfig(cfg)
-	}, func(o *Options) {
+	Run(t, func(*testing.T) Queue { return sqs.NewFromConfig(cfg) }, func(o *Options) {
 		o.Except = map[string]string{
 			"long poll cancelled":     "fauxqs gives the next message to a receive that was cancelled",
 			"FIFO batches of a group": "fauxqs returns one message of a group at a time",

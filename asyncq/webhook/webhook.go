@@ -199,8 +199,8 @@ func (d *Deliverer) delay(attempt int) time.Duration {
 }
 
 // Run delivers what is due until ctx ends, whose cause it returns, and waits for
-// the attempts that it has begun; they end with ctx too. Where the store fails, it
-// goes on.
+// the attempts that it has begun; they end with ctx too, and those do not count.
+// Where the store fails, it goes on.
 func (d *Deliverer) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -283,6 +283,7 @@ func (d *Deliverer) attempt(ctx context.Context, delivery Delivery) (made bool, 
 	if got.err == nil {
 		got = d.send(ctx, &delivery)
 	}
+	stopped := got.err != nil && ctx.Err() != nil
 	// What was sent is to be stored also where the time to send is over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -292,6 +293,9 @@ func (d *Deliverer) attempt(ctx context.Context, delivery Delivery) (made bool, 
 		delivery.LastError = errorWord(got.err)
 	}
 	switch {
+	case stopped: // not the receiver's fault, so it does not count
+		delivery.Attempt--
+		delivery.NextAttempt = now
 	case got.status >= 200 && got.status < 300:
 		delivery.State = Delivered
 	case got.status == http.StatusGone:

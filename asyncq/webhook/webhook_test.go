@@ -493,6 +493,30 @@ func TestClaim(t *testing.T) {
 	})
 }
 
+// A shutdown while an attempt is under way is not an attempt.
+func TestStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemoryStore()
+		d, err := New(store, []string{secret})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		d.client.Transport = transport(func(r *http.Request) *http.Response {
+			cancel()
+			<-r.Context().Done()
+			return nil
+		})
+		require.NoError(t, d.Notify(t.Context(), note("https://manga.example/hook")))
+		require.ErrorIs(t, d.Run(ctx), context.Canceled)
+		left, err := store.Get(t.Context(), DeliveryID("job-1.completed"))
+		require.NoError(t, err)
+		assert.Equal(t, Pending, left.State)
+		assert.Zero(t, left.Attempt)
+		due, err := store.Due(t.Context(), time.Now(), 1)
+		require.NoError(t, err)
+		assert.Len(t, due, 1, "another sends it at once")
+	})
+}
+
 // broken is a store that fails.
 type broken struct{ Store }
 
