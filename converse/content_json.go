@@ -340,15 +340,16 @@ func (c Contents) sizeHint() int {
 }
 
 // decodeContent reads one block. A block that this version does not know, or
-// of which it would lose something, is kept as it is.
-func decodeContent(raw json.RawMessage) (Content, error) {
+// of which it would lose something, is kept as it is. It is within that many
+// tool results.
+func decodeContent(raw json.RawMessage, within int) (Content, error) {
 	trimmed := bytes.TrimSpace(raw)
 	all, isObject := entries(trimmed, '{')
 	if !isObject {
 		return nil, errors.New(`a block is a JSON object with one key, such as {"text":"…"}`)
 	}
 	ok := true
-	c := readContent(fields{all, &ok})
+	c := readContent(fields{all, &ok}, within)
 	if c == nil || !ok {
 		return Raw(bytes.Clone(trimmed)), nil
 	}
@@ -356,7 +357,7 @@ func decodeContent(raw json.RawMessage) (Content, error) {
 }
 
 // readContent reads a block of a known kind, nil for any other.
-func readContent(f fields) (c Content) {
+func readContent(f fields, within int) (c Content) {
 	if len(f.members) != 1 {
 		return nil
 	}
@@ -385,9 +386,12 @@ func readContent(f fields) (c Content) {
 		defer v.end()
 		return ToolUse{ID: v.str("toolUseId"), Name: v.str("name"), Input: v.input("input")}
 	case "toolResult":
+		if within > 1 {
+			return nil // no service nests them; each level would be read again
+		}
 		v := f.object(kind)
 		defer v.end()
-		return ToolResult{ToolUseID: v.str("toolUseId"), Content: v.contents("content"), Status: ToolStatus(v.optional("status"))}
+		return ToolResult{ToolUseID: v.str("toolUseId"), Content: v.contents("content", within+1), Status: ToolStatus(v.optional("status"))}
 	case "json":
 		return JSON(f.rawObject(kind))
 	case "reasoningContent":
@@ -577,8 +581,8 @@ func (f *fields) texts(key string) []string {
 	return texts
 }
 
-func (f *fields) contents(key string) Contents {
-	contents, err := decodeContents(f.list(key))
+func (f *fields) contents(key string, within int) Contents {
+	contents, err := decodeContents(f.list(key), within)
 	f.want(err == nil)
 	return contents
 }

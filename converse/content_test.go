@@ -106,7 +106,7 @@ func TestUnknownContentIsKept(t *testing.T) {
 		`{"toolResult":{"toolUseId":"1","content":[1]}}`,
 		`{"reasoningContent":{"reasoningText":{"text":"t"},"redactedContent":"AA=="}}`,
 	} {
-		c, err := decodeContent(json.RawMessage(block))
+		c, err := decodeContent(json.RawMessage(block), 0)
 		require.NoError(t, err, block)
 		raw, ok := c.(Raw)
 		require.True(t, ok, "%s is %T", block, c)
@@ -116,7 +116,7 @@ func TestUnknownContentIsKept(t *testing.T) {
 		assert.Equal(t, block, string(out))
 	}
 	for _, block := range []string{``, `1`, `"text"`, `null`, `[]`, `{"text":`} {
-		_, err := decodeContent(json.RawMessage(block))
+		_, err := decodeContent(json.RawMessage(block), 0)
 		assert.Error(t, err, block)
 	}
 }
@@ -288,4 +288,17 @@ func TestStreamedCitations(t *testing.T) {
 		{Location: Location{Kind: LocationWeb, URL: "https://example.com"}},
 	}}, c)
 	assert.Equal(t, "Three.", Message{Content: Contents{c}}.Text())
+}
+
+// What a stranger nests is not read level by level.
+func TestDeepContentIsReadOnce(t *testing.T) {
+	const depth = 3000
+	deep := `[` + strings.Repeat(`{"toolResult":{"toolUseId":"a","content":[`, depth) + strings.Repeat(`]}}`, depth) + `]`
+	var contents Contents
+	require.NoError(t, json.Unmarshal([]byte(deep), &contents))
+	inner := contents[0].(ToolResult).Content[0].(ToolResult).Content[0]
+	assert.IsType(t, Raw(nil), inner)
+	again, err := json.Marshal(contents)
+	require.NoError(t, err)
+	assert.Equal(t, deep, string(again))
 }

@@ -9,19 +9,18 @@ import (
 // yet, in their order. Such a history cannot be sent: [Answer] gives the
 // results, and [Options.Resume] runs the calls.
 func OpenCalls(history []Message) []ToolUse {
-	uses, results := lastCalls(history)
-	return slices.DeleteFunc(uses, func(use ToolUse) bool {
-		return slices.ContainsFunc(results, func(c Content) bool { return answers(c, use) })
-	})
+	uses, content := lastCalls(history)
+	answered := make(map[string]bool, len(content))
+	for _, c := range content {
+		if r, ok := c.(ToolResult); ok {
+			answered[r.ToolUseID] = true
+		}
+	}
+	return slices.DeleteFunc(uses, func(use ToolUse) bool { return answered[use.ID] })
 }
 
 // noResult is what the model is told of a call that nobody answers any more.
 const noResult = "There is no result: the call was interrupted."
-
-func answers(c Content, use ToolUse) bool {
-	result, ok := c.(ToolResult)
-	return ok && result.ToolUseID == use.ID
-}
 
 // lastCalls are the tool uses of the last answer and the content of the user's
 // message behind it.
@@ -41,32 +40,36 @@ func lastCalls(history []Message) (uses []ToolUse, results Contents) {
 // the calls. A result that belongs to no open call is an error.
 func Answer(history []Message, results ...ToolResult) ([]Message, error) {
 	uses, content := lastCalls(history)
-	open := OpenCalls(history)
+	open := make(map[string]bool)
+	for _, use := range OpenCalls(history) {
+		open[use.ID] = true
+	}
+	given := make(map[string]Contents)
 	for _, r := range results {
-		i := slices.IndexFunc(open, func(use ToolUse) bool { return use.ID == r.ToolUseID })
-		if i < 0 {
+		if !open[r.ToolUseID] {
 			return nil, fmt.Errorf("there is no open call %q; converse.OpenCalls lists them", r.ToolUseID)
 		}
-		open = slices.Delete(open, i, i+1)
+		delete(open, r.ToolUseID)
+		given[r.ToolUseID] = Contents{r}
+	}
+	var others Contents
+	called := make(map[string]bool, len(uses))
+	for _, use := range uses {
+		called[use.ID] = true
+	}
+	for _, c := range content {
+		if r, ok := c.(ToolResult); ok && called[r.ToolUseID] {
+			given[r.ToolUseID] = append(given[r.ToolUseID], r)
+		} else {
+			others = append(others, c)
+		}
 	}
 	answer := Message{Role: RoleUser}
 	for _, use := range uses {
-		for _, c := range content {
-			if answers(c, use) {
-				answer.Content = append(answer.Content, c)
-			}
-		}
-		for _, r := range results {
-			if answers(r, use) {
-				answer.Content = append(answer.Content, r)
-			}
-		}
+		answer.Content = append(answer.Content, given[use.ID]...)
+		delete(given, use.ID)
 	}
-	for _, c := range content {
-		if !slices.ContainsFunc(uses, func(use ToolUse) bool { return answers(c, use) }) {
-			answer.Content = append(answer.Content, c)
-		}
-	}
+	answer.Content = append(answer.Content, others...)
 	history = slices.Clone(history)
 	if n := len(history); n > 0 && history[n-1].Role == RoleUser {
 		history = history[:n-1]

@@ -102,7 +102,7 @@ func (c *Contents) UnmarshalJSON(data []byte) error {
 	if !isList {
 		return errors.New("content is not a list of blocks")
 	}
-	contents, err := decodeContents(blocks)
+	contents, err := decodeContents(blocks, 0)
 	if err != nil {
 		return err
 	}
@@ -110,10 +110,10 @@ func (c *Contents) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func decodeContents(blocks []member) (Contents, error) {
+func decodeContents(blocks []member, within int) (Contents, error) {
 	contents := make(Contents, 0, len(blocks))
 	for i, block := range blocks {
-		c, err := decodeContent(block.value)
+		c, err := decodeContent(block.value, within)
 		if err != nil {
 			return nil, fmt.Errorf("content[%d]: %w", i, err)
 		}

@@ -123,7 +123,8 @@ type checker struct {
 	problems  []Problem
 	path      []segment
 
-	hasTools  bool // a message has a tool use or a tool result
+	hasTools  bool            // a message has a tool use or a tool result
+	uses      map[string]bool // the ids of the tool uses of the last message
 	documents int
 	names     map[string]bool // of documents
 	points    int             // cache points, in the service's order: see cachePoint
@@ -549,54 +550,50 @@ func isName(s, others string) bool {
 // toolResults sees that message i answers exactly the tool uses of the one
 // before, and that its own tool uses can be told apart.
 func (c *checker) toolResults(i int) {
-	m := &c.request.Messages[i]
-	for j, block := range m.Content {
+	open := c.uses // of the message before
+	c.uses = nil
+	var results map[string]bool
+	for j, block := range c.request.Messages[i].Content {
 		switch b := block.(type) {
 		case ToolUse:
-			if countUses(m.Content[:j], b.ID) > 0 {
+			if !setID(&c.uses, b.ID) {
 				c.push("content", j)
 				c.mendable("toolUse.toolUseId", "another tool use of the message has the id %q", b.ID)
 				c.pop()
 			}
 		case ToolResult:
-			switch {
-			case i == 0 || countUses(c.request.Messages[i-1].Content, b.ToolUseID) == 0:
+			switch first := setID(&results, b.ToolUseID); {
+			case !open[b.ToolUseID]:
 				c.push("content", j)
 				c.mendable("toolResult.toolUseId", "%q is no open tool use of the message before", b.ToolUseID)
 				c.pop()
-			case countResults(m.Content[:j], b.ToolUseID) > 0:
+			case !first:
 				c.push("content", j)
 				c.mendable("toolResult.toolUseId", "another result of the message is for %q", b.ToolUseID)
 				c.pop()
 			}
 		}
 	}
-	if i == 0 {
+	if len(open) == 0 {
 		return
 	}
 	for _, block := range c.request.Messages[i-1].Content {
-		if use, ok := block.(ToolUse); ok && countResults(m.Content, use.ID) == 0 {
+		if use, ok := block.(ToolUse); ok && !results[use.ID] {
 			c.mendable("content", "it has no result for the tool use %q of the message before", use.ID)
 		}
 	}
 }
 
-func countUses(contents Contents, id string) (n int) {
-	for _, block := range contents {
-		if use, ok := block.(ToolUse); ok && use.ID == id {
-			n++
-		}
+// setID adds an id to a set and reports whether it is new there.
+func setID(set *map[string]bool, id string) bool {
+	if (*set)[id] {
+		return false
 	}
-	return n
-}
-
-func countResults(contents Contents, id string) (n int) {
-	for _, block := range contents {
-		if result, ok := block.(ToolResult); ok && result.ToolUseID == id {
-			n++
-		}
+	if *set == nil {
+		*set = make(map[string]bool)
 	}
-	return n
+	(*set)[id] = true
+	return true
 }
 
 func (c *checker) system() {

@@ -399,7 +399,10 @@ func (m *mender) distinct(pieces []piece) []piece {
 // beginning.
 func (m *mender) results(msg *mended, open []piece) {
 	var results, others []piece
-	answered := make(map[string]bool)
+	isOpen, answered := make(map[string]bool), make(map[string]bool)
+	for _, o := range open {
+		isOpen[o.Content.(ToolUse).ID] = true
+	}
 	moved := false
 	for _, p := range msg.pieces {
 		result, ok := p.Content.(ToolResult)
@@ -411,7 +414,7 @@ func (m *mender) results(msg *mended, open []piece) {
 			others = append(others, p)
 		case answered[result.ToolUseID]:
 			m.change(p.path(), "a second result for %q was left out", result.ToolUseID)
-		case !slices.ContainsFunc(open, func(o piece) bool { return o.Content.(ToolUse).ID == result.ToolUseID }):
+		case !isOpen[result.ToolUseID]:
 			m.change(p.path(), "the result for %q was left out: there is no such tool use in the message before", result.ToolUseID)
 		default:
 			moved = moved || len(others) > 0

@@ -204,5 +204,5 @@ func citedBlock(b stream.Block) (Content, error) {
 		}
 		raw = append(raw, citation...)
 	}
-	return decodeContent(append(raw, `]}}`...))
+	return decodeContent(append(raw, `]}}`...), 0)
 }
