@@ -82,6 +82,7 @@ const toolGrace = time.Second
 type toolCall struct {
 	use     ToolUse
 	fn      *Function // nil: nothing is to run
+	checker checker   // of its result
 	result  ToolResult
 	err     error // for the log
 	pending *PendingCall
@@ -92,15 +93,18 @@ type toolCall struct {
 // the calls, to the conversation.
 func (l *loop) runCalls(ctx context.Context, turn *Turn) error {
 	calls := make([]*toolCall, len(turn.Calls))
+	tools := offered(l.o.Tools, l.offered)
+	checker := checker{}
+	checker.model, checker.known = l.client.capabilities(cmp.Or(l.req.Model, l.o.Model))
 	for i, use := range turn.Calls {
 		if !l.emit(RunEvent{Round: l.round, ToolUse: &use}) {
 			return errLeft
 		}
-		calls[i] = &toolCall{use: use}
+		calls[i] = &toolCall{use: use, checker: checker}
 		if given, ok := turn.answers[use.ID]; ok {
 			calls[i].result = given
 		} else {
-			calls[i].prepare(l.o.Tools)
+			calls[i].prepare(tools)
 		}
 	}
 	// No tool runs before all calls of the round are approved, refused or
@@ -156,6 +160,16 @@ func (l *loop) canceled(ctx context.Context) error {
 		op, model = last.op, last.Model
 	}
 	return bedrockx.Canceled(ctx, op, model)
+}
+
+// offered are the tools that a request with these specs lets run: all where it
+// names none. What a request does not offer must not run, also where the model
+// knows of it from elsewhere.
+func offered(tools []Function, specs []ToolSpec) []Function {
+	if specs == nil {
+		return tools
+	}
+	return slices.DeleteFunc(slices.Clone(tools), func(f Function) bool { return !hasTool(specs, f.Spec.Name) })
 }
 
 // prepare finds the tool and checks the arguments.
@@ -250,6 +264,12 @@ func runTools(ctx context.Context, calls []*toolCall, o Options) {
 // run runs one call. It leaves a result that can be sent, unless the call
 // stays open: because it waits for the user, or because the loop has ended.
 func (c *toolCall) run(loop context.Context, o Options) {
+	defer func() {
+		// Its results and errors have code of their own, which may panic here.
+		if v := recover(); v != nil {
+			c.fail(&PanicError{Tool: c.use.Name, Value: v, Stack: debug.Stack()})
+		}
+	}()
 	ctx := loop
 	if timeout := cmp.Or(c.fn.timeout, o.ToolTimeout); timeout > 0 {
 		var cancel context.CancelFunc
@@ -272,7 +292,7 @@ func (c *toolCall) run(loop context.Context, o Options) {
 	case err != nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case err == nil:
-		err = checkResult(content, o.MaxToolResult)
+		content, err = c.checkResult(content, o.MaxToolResult)
 	}
 	if err != nil {
 		c.fail(err)
@@ -327,30 +347,32 @@ func clipText(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return errTool.Error()
 	}
-	return text
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
-// checkResult finds what the service would refuse in a result.
-func checkResult(contents Contents, bound int) error {
+// checkResult finds what the service would refuse in a result, and returns it
+// with its texts in UTF-8. What is not found here would end the loop.
+func (c *toolCall) checkResult(contents Contents, bound int) (Contents, error) {
 	if size := contents.sizeHint(); size > bound {
-		return Tellf("the result has about %d bytes, %d are allowed; ask for less", size, bound)
+		return nil, Tellf("the result has about %d bytes, %d are allowed; ask for less", size, bound)
 	}
 	if len(contents) == 0 {
-		return errTool
+		return nil, errTool
 	}
-	for _, c := range contents {
-		switch c := c.(type) {
+	contents = slices.Clone(contents)
+	for i, block := range contents {
+		switch block := block.(type) {
 		case Text:
-			if strings.TrimSpace(string(c)) == "" {
-				return errTool
-			}
+			contents[i] = Text(strings.ToValidUTF8(string(block), "\uFFFD"))
 		case JSON, Image, Document, Video, SearchResult, Raw:
 		default:
-			return fmt.Errorf("a tool's result cannot hold a %T", c)
-		}
-		if _, err := c.appendJSON(nil); err != nil {
-			return fmt.Errorf("the result cannot be sent: %w", err)
+			return nil, fmt.Errorf("a tool's result cannot hold a %T", block)
 		}
 	}
-	return nil
+	check := c.checker
+	check.toolResult(ToolResult{ToolUseID: c.use.ID, Content: contents})
+	if len(check.problems) > 0 {
+		return nil, fmt.Errorf("the result cannot be sent: %w", &PreflightError{check.problems})
+	}
+	return contents, nil
 }

@@ -25,7 +25,7 @@ type Options struct {
 	Temperature *float64
 
 	// Tools are what the loop runs, and what a request that names no tools
-	// offers to the model.
+	// offers to the model. Of a request that names tools no others run.
 	Tools []Function
 
 	// MaxRounds bounds the requests of one loop. The default is 5; negative
@@ -227,7 +227,7 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 	if capability, known := c.capabilities(req.Model); req.Thinking == 0 && (!known || capability.Has(bedrockkit.FeaturePrefill)) {
 		call.Continuation = func(soFar string) (*bedrockx.Call, error) {
 			again := *req
-			again.Messages = append(slices.Clone(req.Messages), Assistant(soFar))
+			again.Messages = Append(req.Messages, Assistant(soFar))
 			return c.call(op, &again, o)
 		}
 	}

@@ -103,11 +103,7 @@ func newGenerator[T any](format *OutputFormat) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	var root struct{ Type json.RawMessage }
-	if err := json.Unmarshal(schema, &root); err != nil {
-		return nil, fmt.Errorf("reading its JSON Schema: %w", err)
-	}
-	if g.format.Schema == nil && string(root.Type) != `"object"` {
+	if g.format.Schema == nil && !isObjectSchema(schema) {
 		g.wrapped = true
 		schema = joinMembers([]member{{"type", json.RawMessage(`"object"`)},
 			{"properties", joinMembers([]member{{"value", schema}})},

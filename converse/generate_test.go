@@ -167,6 +167,14 @@ func TestGenerateAList(t *testing.T) {
 	})
 }
 
+func TestGenerateAnything(t *testing.T) {
+	chat, srv := generator(t, native)
+	srv.Reply(answering(forced, `{"value":{"a":[1]}}`))
+	got, _, err := converse.Generate[any](t.Context(), chat, ask("Anything."))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"a": []any{1.0}}, got)
+}
+
 // A keyword that the service refuses is told in the description, and the
 // answer is held against it here.
 func TestGenerateWithASchemaThatTheServiceRefuses(t *testing.T) {

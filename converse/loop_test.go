@@ -484,3 +484,62 @@ func TestLoopKeepsNoReasoningWithoutItsEnd(t *testing.T) {
 		assert.Len(t, result.Messages, 1)
 	})
 }
+
+// A model may know of a tool from elsewhere: an older round, or a text that it
+// was given.
+func TestLoopRunsNoToolThatWasNotOffered(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		var deleted atomic.Int32
+		remove := converse.Tool("delete_all", "Deletes.", func(context.Context, struct{}) (string, error) {
+			deleted.Add(1)
+			return "deleted", nil
+		})
+		chat, srv, runs := newChat(t, func(o *converse.Options) { o.Tools = append(o.Tools, remove) })
+		srv.Reply(bedrocktest.ToolUse("delete_all", nil).ToolUse("check_stock", map[string]any{"title": "x"}), bedrocktest.Text("Done."))
+		req := ask("q")
+		req.Tools = []converse.ToolSpec{{Name: "check_stock", InputSchema: json.RawMessage(`{"type":"object"}`)}}
+		_, err := run(t, streamed, chat, req)
+		require.NoError(t, err)
+		assert.Zero(t, deleted.Load())
+		assert.EqualValues(t, 1, runs.Load())
+		results := srv.Requests()[1].ToolResults()
+		assert.True(t, results[0].Error)
+		assert.Equal(t, `there is no tool "delete_all"; the tools are ["check_stock"]`, results[0].Text())
+	})
+}
+
+// Calls that are taken up again count as others do.
+func TestResumeKeepsTheRules(t *testing.T) {
+	call := func(id string) converse.ToolUse {
+		return converse.ToolUse{ID: id, Name: "check_stock", Input: json.RawMessage(`{"title":"x"}`)}
+	}
+	for _, tt := range []struct {
+		name  string
+		calls converse.Contents
+		want  error
+	}{
+		{"too many", converse.Contents{call("a"), call("b"), call("c")}, converse.ErrMaxToolCalls},
+		{"two of one id", converse.Contents{call("a"), call("a")}, converse.ErrDuplicateToolUse},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			chat, srv, runs := newChat(t)
+			history := []converse.Message{converse.User("q"), {Role: converse.RoleAssistant, Content: tt.calls}}
+			_, err := chat.Run(t.Context(), converse.Request{Messages: history}, func(o *converse.Options) { o.Resume, o.MaxToolCalls = true, 2 })
+			assert.ErrorIs(t, err, tt.want)
+			assert.Zero(t, runs.Load())
+			assert.Empty(t, srv.Requests())
+		})
+	}
+}
+
+func TestLoopGoesOnWithABegunAnswer(t *testing.T) {
+	bothWays(t, func(t *testing.T, streamed bool) {
+		chat, srv, _ := newChat(t)
+		srv.Reply(bedrocktest.Text("is in stock."), bedrocktest.Text("Yes."))
+		result, err := run(t, streamed, chat, converse.Request{Messages: []converse.Message{converse.User("q"), converse.Assistant("Berserk")}})
+		require.NoError(t, err)
+		require.Len(t, result.Messages, 2)
+		_, err = run(t, streamed, chat, converse.Request{Messages: converse.Append(result.Messages, converse.User("Sure?"))})
+		assert.NoError(t, err, "the conversation can be sent again")
+	})
+}

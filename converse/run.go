@@ -112,7 +112,7 @@ func (r *RunResult) Last() *Response {
 // RunEvent is one event of [Client.RunStream]. Exactly one of the pointers is
 // set, or Text or Reasoning.
 type RunEvent struct {
-	Round     int    // from 1
+	Round     int    // from 1; 0 for the calls that Options.Resume runs
 	Text      string // a piece of the answer
 	Reasoning string // a piece of reasoning
 
@@ -185,8 +185,9 @@ type loop struct {
 	round  int // from 1
 	calls  int // of tools, so far
 
-	choice ToolChoice // of the rounds after the first
-	answer string     // the tool that takes the answer of Generate, which nothing keeps from coming
+	offered []ToolSpec // by the last request; nil: all
+	choice  ToolChoice // of the rounds after the first
+	answer  string     // the tool that takes the answer of Generate, which nothing keeps from coming
 
 	ask    func(context.Context, Request) (*Response, error)
 	emit   func(RunEvent) bool // false: the reader has left
@@ -240,6 +241,13 @@ func (l *loop) run(ctx context.Context) error {
 	switch open := OpenCalls(l.result.Messages); {
 	case len(open) == 0:
 	case l.o.Resume:
+		if err := checkUses(open); err != nil {
+			return err
+		}
+		if err := l.count(open); err != nil {
+			return err
+		}
+		l.offered = l.req.Tools
 		if err := l.runCalls(ctx, &Turn{Calls: open}); err != nil {
 			return err
 		}
@@ -261,7 +269,7 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	for {
 		l.round++
-		l.req.Messages = l.result.Messages
+		l.req.Messages, l.offered = l.result.Messages, l.req.Tools
 		resp, err := l.ask(ctx, l.req)
 		if resp != nil {
 			l.result.add(resp)
@@ -324,10 +332,18 @@ func (l *loop) next(resp *Response) ([]ToolUse, error) {
 	if err := l.bounds(); err != nil {
 		return nil, err
 	}
-	if l.calls += len(uses); l.calls > l.o.MaxToolCalls {
-		return nil, fmt.Errorf("%w: %d of %d", ErrMaxToolCalls, l.calls, max(0, l.o.MaxToolCalls))
+	if err := l.count(uses); err != nil {
+		return nil, err
 	}
 	return uses, nil
+}
+
+// count adds calls to those of the loop, as far as there may be so many.
+func (l *loop) count(uses []ToolUse) error {
+	if l.calls += len(uses); l.calls > l.o.MaxToolCalls {
+		return fmt.Errorf("%w: %d of %d", ErrMaxToolCalls, l.calls, max(0, l.o.MaxToolCalls))
+	}
+	return nil
 }
 
 // bounds reports whether there may be another round.
@@ -405,7 +421,7 @@ func (r *RunResult) keep(resp *Response, uses bool) {
 		}
 	}
 	if kept.Content = kept.Content[:end]; end > 0 {
-		r.Messages = append(r.Messages, kept)
+		r.Messages = Append(r.Messages, kept) // to the beginning of it, where the request had one
 	}
 }
 

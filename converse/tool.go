@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +71,8 @@ type ToolOptions struct {
 // Tool makes a tool of a Go function. In is a struct or a map; the model's
 // arguments are held against the JSON Schema before fn runs. What fn returns
 // goes to the model: a string as text, a JSON object as JSON, a list as JSON
-// under the key "results", anything else as text.
+// under the key "results", [Contents] and a [Content] as they are, anything else
+// as text.
 //
 // The model is told that a tool failed, and not why: an error may hold what
 // its user must not see. What the model should know, to mend its call, is said
@@ -164,14 +166,23 @@ func (*argumentsError) Error() string       { return "the arguments do not fit t
 func (e *argumentsError) ModelText() string { return e.detail }
 
 // badArguments is the error of arguments that Go cannot read. Its text is for
-// the model only where it is encoding/json's own.
+// the model only where it is that of encoding/json or of a time.
 func badArguments(err error) error {
 	var typ *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
-	if errors.As(err, &typ) || errors.As(err, &syntax) {
+	var date *time.ParseError
+	if errors.As(err, &typ) || errors.As(err, &syntax) || errors.As(err, &date) {
 		return &argumentsError{"the arguments do not fit: " + err.Error()}
 	}
 	return fmt.Errorf("the arguments do not fit: %w", err)
+}
+
+// jsonTypes are the schemas of types that encoding/json reads in a form of
+// their own.
+var jsonTypes = map[reflect.Type]*jsonschema.Schema{
+	reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
+	reflect.TypeFor[json.RawMessage](): {},
+	reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time"},
 }
 
 // inferSchema is the JSON Schema of a Go type, unless one is given.
@@ -179,7 +190,7 @@ func inferSchema[T any](given json.RawMessage) (json.RawMessage, error) {
 	if given != nil {
 		return given, nil
 	}
-	schema, err := jsonschema.For[T](nil)
+	schema, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: jsonTypes})
 	if err != nil {
 		return nil, fmt.Errorf("inferring a JSON Schema: %w", err)
 	}
@@ -216,6 +227,8 @@ func toolContent(out any) (Contents, error) {
 		return Contents{Text(out)}, nil
 	case Contents:
 		return out, nil
+	case Content:
+		return Contents{out}, nil
 	case json.RawMessage:
 		if len(out) == 0 {
 			return Contents{Text("done")}, nil
@@ -230,6 +243,13 @@ func toolContent(out any) (Contents, error) {
 		return Contents{JSON(raw)}, nil
 	case '[':
 		return Contents{JSON(append(append([]byte(`{"results":`), raw...), '}'))}, nil
+	case 'n': // null
+		switch reflect.TypeOf(out).Kind() {
+		case reflect.Slice:
+			return Contents{JSON(`{"results":[]}`)}, nil
+		case reflect.Map:
+			return Contents{JSON(`{}`)}, nil
+		}
 	}
 	return Contents{Text(raw)}, nil
 }

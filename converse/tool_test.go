@@ -46,6 +46,27 @@ func TestToolInfersItsSchema(t *testing.T) {
 	assert.JSONEq(t, `{"type":"object","properties":{"title":{"type":"string","description":"the manga's title"},"volume":{"type":["null","integer"]}},"required":["title"],"additionalProperties":false}`, string(f.Spec.InputSchema))
 }
 
+// What encoding/json reads in a form of its own is described in that form.
+func TestToolInfersTheFormOfJSON(t *testing.T) {
+	type in struct {
+		At   time.Time       `json:"at"`
+		Data []byte          `json:"data"`
+		Any  json.RawMessage `json:"any"`
+	}
+	f := Tool("check", "Checks.", func(_ context.Context, in in) (string, error) {
+		return in.At.Format(time.DateOnly) + " " + string(in.Data) + " " + string(in.Any), nil
+	})
+	require.NoError(t, f.err)
+	assert.JSONEq(t, `{"type":"object","properties":{"at":{"type":"string","format":"date-time"},"data":{"type":"string","contentEncoding":"base64"},"any":true},
+		"required":["at","data","any"],"additionalProperties":false}`, string(f.Spec.InputSchema))
+	result, err := runTool(t, f, `{"at":"2026-01-02T03:04:05Z","data":"aGk=","any":[1]}`)
+	require.NoError(t, err)
+	assert.Equal(t, Contents{Text("2026-01-02 hi [1]")}, result.Content)
+	result, err = runTool(t, f, `{"at":"tomorrow","data":"","any":1}`)
+	assert.Error(t, err)
+	assert.Contains(t, result.Content[0], `"tomorrow"`, "the model is told what is wrong")
+}
+
 func TestToolResults(t *testing.T) {
 	give := func(v any) Function {
 		return Tool("give", "Gives.", func(context.Context, map[string]any) (any, error) { return v, nil })
@@ -64,6 +85,11 @@ func TestToolResults(t *testing.T) {
 		{"an empty text", "", Text("done")},
 		{"a blank text", " \n", Text("done")},
 		{"content", Contents{Text("as it is")}, Text("as it is")},
+		{"one block", JSON(`{"copies": 3}`), JSON(`{"copies": 3}`)},
+		{"a text block", Text("as it is"), Text("as it is")},
+		{"an empty list", []int(nil), JSON(`{"results":[]}`)},
+		{"an empty map", map[string]int(nil), JSON(`{}`)},
+		{"bytes that are no UTF-8", "a\xffb", Text("a\uFFFDb")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,6 +107,13 @@ type loud struct{ secret string }
 func (e *loud) Error() string   { return e.secret }
 func (*loud) ModelText() string { return "give a title" }
 
+// panics is a result and an error whose own code panics.
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("in MarshalJSON") }
+func (panics) Error() string                { return "it panics" }
+func (panics) ModelText() string            { panic("in ModelText") }
+
 // What goes wrong in a tool becomes a result that helps the model to mend its
 // call, and tells it no more than it was meant to know.
 func TestToolErrors(t *testing.T) {
@@ -97,6 +130,12 @@ func TestToolErrors(t *testing.T) {
 		{"an error for the model", `{"title":"a"}`, returns(nil, Tellf("no manga of that title")), "no manga of that title"},
 		{"one that is wrapped", `{"title":"a"}`, returns(nil, fmt.Errorf("%s: %w", secret, Tellf("no manga of that title"))), "no manga of that title"},
 		{"one of the tool's own type", `{"title":"a"}`, returns(nil, &loud{secret}), "give a title"},
+		{"an error for the model that is no UTF-8", `{"title":"a"}`, returns(nil, Tellf("no \xff")), "no \uFFFD"},
+		{"a picture that the service refuses", `{"title":"a"}`, returns(Contents{Image{Format: "bmp", Bytes: []byte("x")}}, nil), "the tool failed"},
+		{"a document without a legal name", `{"title":"a"}`, returns(Contents{Document{Format: "pdf", Name: "a/b", Bytes: []byte("x")}}, nil), "the tool failed"},
+		{"an end with a result that panics", `{"title":"a"}`, returns(nil, Stop(panics{})), "the tool failed"},
+		{"an error that panics", `{"title":"a"}`, returns(nil, (*panics)(nil)), "the tool failed"},
+		{"content that panics", `{"title":"a"}`, returns(Contents{(*Text)(nil)}, nil), "the tool failed"},
 		{"a blank error for the model", `{"title":"a"}`, returns(nil, Tellf(" ")), "the tool failed"},
 		{"a long error for the model", `{"title":"a"}`, returns(nil, Tellf("%s", strings.Repeat("漫", 1<<20))), "漫…"},
 		{"a panic", `{"title":"a"}`, func(context.Context, lookup) (any, error) { panic(secret) }, "the tool failed"},
