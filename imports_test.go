@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2/service/bedrock":                 {"bedrockx/profiles"},
 	"github.com/aws/aws-sdk-go-v2/service/pricing":                 {"pricing/refresh/pricelist"},
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi": {"stream/apigateway"},
-	"github.com/aws/aws-sdk-go-v2/service/sqs":                     {"asyncq", "cmd"},
+	"github.com/aws/aws-sdk-go-v2/service/sqs":                     {"asyncq", "cmd", "examples"},
 	"github.com/aws/aws-lambda-go":                                 {"asyncq/awslambda"},
 	"github.com/aws/aws-sdk-go-v2/service/sns":                     {"asyncq"},
 	"github.com/aws/aws-sdk-go-v2/service/s3":                      {"asyncq"},
