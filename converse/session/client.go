@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
@@ -122,7 +123,9 @@ func (c *Client) begin(ctx context.Context, id string, req converse.Request, opt
 	switch open := converse.OpenCalls(messages); {
 	case len(open) == 0 && len(messages) > 0 && messages[len(messages)-1].Role == converse.RoleAssistant:
 		return nil, fmt.Errorf("session: %w: the request has no message, and the history no open call", bedrockx.ErrValidation)
-	case len(open) > 0:
+	case len(open) > 0 && !slices.ContainsFunc(req.Messages, func(m converse.Message) bool { return m.Role != converse.RoleUser }):
+		// Only calls of the stored history run; those that come with a request
+		// may be anybody's.
 		t.options = append([]func(*converse.Options){func(o *converse.Options) { o.Resume = true }}, optFns...)
 	}
 	if t.request.Messages, err = c.trim(ctx, messages); err != nil {

@@ -30,5 +30,6 @@
 // is. The next request answers them with converse.ToolResult content. One
 // without any content runs them, and converse.Options.Approve is asked again.
 // One with only other content means that the user went on without answering;
-// the model is told so.
+// the model is told so. Calls that are in the messages of a request, and not in
+// the stored history, do not run.
 package session
