@@ -51,17 +51,18 @@ type Options struct {
 	MaxRunTime time.Duration
 
 	// ToolConcurrency bounds the tools that run at once in a round. The
-	// default is 4.
+	// default is 4; negative means 1.
 	ToolConcurrency int
 
 	// ToolTimeout bounds each run of a tool that has no Timeout of its own. The
-	// default is 30 s; negative means none. The model is told of it as an error result. A tool that has
-	// not returned a second after its context ended is left behind, see
-	// [ErrToolAbandoned].
+	// default is 30 s; negative means none. The model is told of it as an error
+	// result. A tool that has not returned a second after its context ended is
+	// left behind, see [ErrToolAbandoned].
 	ToolTimeout time.Duration
 
-	// MaxToolResult bounds the bytes of one tool's result. The default is
-	// 256 KiB. A longer one becomes an error result.
+	// MaxToolResult bounds the bytes of one tool's result about as it is sent:
+	// a picture in base64. The default is 256 KiB. A longer one becomes an error
+	// result.
 	MaxToolResult int
 
 	// Approve consents to the calls of tools with ToolOptions.Approval. It is

@@ -51,7 +51,8 @@ func (e *OutputError) Is(target error) bool { return target == ErrOutput }
 // of the request's OutputFormat. Where the model is known to hold its answer
 // to a schema, that is what is asked for; keywords that the service would
 // refuse are told to the model in descriptions. Elsewhere the model is made to
-// call a tool that takes the value. The answer is held against the whole
+// call a tool that takes the value, by the name of the OutputFormat or else
+// "answer". The answer is held against the whole
 // schema in any case. One that does not fit goes back to the model once, with
 // what is wrong; after that, or where the answer was cut, the error is an
 // [*OutputError].

@@ -435,6 +435,8 @@ func (c *checker) media(block Content) {
 		case string(all[0].value) == "null":
 			c.add(all[0].key, "it is null")
 		}
+	default: // a pointer has the methods of Content as well
+		c.add("", "it is a %s; give the value itself", kindOf(block))
 	}
 }
 

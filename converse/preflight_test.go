@@ -431,6 +431,15 @@ func TestPreflightGoesByTheTableOfCapabilities(t *testing.T) {
 }
 
 // Each fault alone: we say where it is, and the service refuses it as well.
+// A pointer to content is content to the compiler.
+func TestPreflightFindsPointers(t *testing.T) {
+	text := Text("q")
+	for _, block := range []Content{&text, &ToolUse{}, (*Text)(nil)} {
+		err := Preflight(Request{Model: "us.amazon.nova-micro-v1:0", Messages: []Message{{RoleUser, Contents{block}}}})
+		assert.ErrorContains(t, err, "give the value itself", "%T", block)
+	}
+}
+
 func TestPreflightFindsEachFault(t *testing.T) {
 	takes := newOracle(t)
 	first := func(c ...Content) func(*Request) { return func(r *Request) { r.Messages[0].Content = c } }

@@ -116,8 +116,8 @@ type RunEvent struct {
 	Text      string // a piece of the answer
 	Reasoning string // a piece of reasoning
 
-	ToolUse    *ToolUse    // a tool is about to run
-	ToolResult *ToolResult // a tool has run
+	ToolUse    *ToolUse    // the model has asked for it; it runs now, unless it is refused or waits
+	ToolResult *ToolResult // of a call that has run or was refused
 	Err        error       // beside ToolResult: what went wrong in the tool, for the log; the model may have been told less
 
 	Response *Response  // a round is complete

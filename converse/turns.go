@@ -12,7 +12,7 @@ type Turn struct {
 	Response *Response
 
 	// Calls are the tool calls that run when the iteration goes on. There are
-	// none in the last turn.
+	// none in the last turn. They are to be read; Answer keeps one from running.
 	Calls []ToolUse
 
 	// Request is what the next round sends. All of it may be changed but its
