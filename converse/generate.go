@@ -2,6 +2,7 @@ package converse
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,10 +64,11 @@ func (e *OutputError) Is(target error) bool { return target == ErrOutput }
 // without the attempt that did not fit.
 func Generate[T any](ctx context.Context, c *Client, req Request, optFns ...func(*Options)) (T, *RunResult, error) {
 	var value T
+	l := c.loop(req, c.with(optFns))
 	g, err := newGenerator[T](req.OutputFormat)
 	if err != nil {
-		return value, &RunResult{Messages: slices.Clone(req.Messages)}, &bedrockx.Error{
-			Op: bedrockx.OpConverse, Model: req.Model, Kind: bedrockx.KindValidation, Err: fmt.Errorf("generate %T: %w", value, err)}
+		return value, l.result, &bedrockx.Error{
+			Op: bedrockx.OpConverse, Model: cmp.Or(req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: fmt.Errorf("generate %T: %w", value, err)}
 	}
 	g.decode = func(raw json.RawMessage) error {
 		var fresh T
@@ -76,7 +78,6 @@ func Generate[T any](ctx context.Context, c *Client, req Request, optFns ...func
 		}
 		return err
 	}
-	l := c.loop(req, c.with(optFns))
 	err = g.run(ctx, l)
 	return value, l.result, err
 }
@@ -124,7 +125,7 @@ func (g *generator) run(ctx context.Context, l *loop) error {
 		format.Schema = strict
 		l.req.OutputFormat = &format
 	} else if err := g.force(l, !known || capability.Has(bedrockkit.FeatureToolChoice)); err != nil {
-		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: l.req.Model, Kind: bedrockx.KindValidation, Err: err}
+		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: err}
 	}
 	l.review = func(t *Turn) bool { return g.look(l, t) }
 	err = l.run(ctx)

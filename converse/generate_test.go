@@ -230,6 +230,10 @@ func TestGenerateOfATypeThatCanNotBe(t *testing.T) {
 	chat, srv := generator(t, native)
 	_, result, err := converse.Generate[struct{ F func() }](t.Context(), chat, ask("q"))
 	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	var e *bedrockx.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, bedrockkit.ModelID(native), e.Model)
+	assert.ErrorContains(t, err, "needs a schema that is given")
 	assert.NotNil(t, result)
 	assert.Empty(t, srv.Requests())
 }

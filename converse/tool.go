@@ -109,7 +109,9 @@ func Tool[In, Out any](name, description string, fn func(context.Context, In) (O
 
 // RawTool makes a tool of a description with a JSON Schema and a handler that
 // gets the arguments as their JSON, held against the schema. All else is as
-// for [Tool]. ToolOptions.Schema has no effect: the schema is the spec's.
+// for [Tool]. ToolOptions.Schema has no effect: the schema is the spec's. Take
+// it from nobody whom you would not run code of: one that refers to itself
+// without going into the value ends the program.
 func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Function {
 	var o ToolOptions
 	for _, option := range optFns {
@@ -192,7 +194,7 @@ func inferSchema[T any](given json.RawMessage) (json.RawMessage, error) {
 	}
 	schema, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: jsonTypes})
 	if err != nil {
-		return nil, fmt.Errorf("inferring a JSON Schema: %w", err)
+		return nil, fmt.Errorf("inferring a JSON Schema: %w; a type that has none needs a schema that is given", err)
 	}
 	return json.Marshal(schema)
 }
@@ -204,7 +206,7 @@ func resolveSchema(raw json.RawMessage) (*jsonschema.Resolved, error) {
 		return nil, fmt.Errorf("reading its JSON Schema: %w", err)
 	}
 	if schema == nil || schema.Type != "object" {
-		return nil, errors.New("its input is no JSON object; take a struct or a map")
+		return nil, errors.New("its JSON Schema is not of type object; take a struct or a map")
 	}
 	resolved, err := schema.Resolve(nil)
 	if err != nil {

@@ -77,7 +77,8 @@ type turn struct {
 // error with what the loop has come to, if it has come to something.
 //
 // The error may be the loop's and that of saving, such as [ErrConflict], joined.
-// The result is never nil; its Messages are the whole history.
+// The result is never nil; its Messages are the whole history, or those of the
+// request where the history could not be loaded or does not go with them.
 func (c *Client) Run(ctx context.Context, id string, req converse.Request, optFns ...func(*converse.Options)) (*converse.RunResult, error) {
 	t, err := c.begin(ctx, id, req, optFns)
 	if err != nil {

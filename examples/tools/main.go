@@ -54,7 +54,7 @@ func reserve(_ context.Context, r reservation) (string, error) {
 }
 
 // approve consents to each reservation before it is made. A program with a user
-// would ask him here, or return converse.ErrPending and ask him later.
+// would ask here, or return converse.ErrPending and ask later.
 func approve(_ context.Context, call converse.ToolUse) error {
 	var r reservation
 	if err := json.Unmarshal(call.Input, &r); err != nil {
