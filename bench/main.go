@@ -16,6 +16,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"time"
 )
 
 // course is what the races share.
@@ -25,6 +26,7 @@ type course struct {
 	rounds int
 	work   int // how often a contestant runs in a round
 	only   *regexp.Regexp
+	sqs    string // the URL of a server that stands in for SQS
 }
 
 // measure lets those contestants run that -only leaves.
@@ -61,6 +63,14 @@ var races = []entry{
 	{"parallel", "unary calls of many goroutines through one client", (*course).parallelCalls},
 	{"pipeline", "the pipeline around an API that does nothing", (*course).pipeline},
 	{"request", "Converse with 20 KB of history and 5 tools", (*course).request},
+	{"queue", "jobs of 20 ms from a queue, by 16 workers", func(c *course) (*race, error) {
+		return c.queue("Jobs of 20 ms from a queue, by 16 workers, over HTTP/1.1", 100*c.work, 20*time.Millisecond)
+	}},
+	{"drain", "jobs that take no time, from a queue, by 16 workers", func(c *course) (*race, error) {
+		return c.queue("Jobs that take no time, from a queue, by 16 workers, over HTTP/1.1", 1000*c.work, 0)
+	}},
+	{"cache", "hits in memory", (*course).cacheHits},
+	{"redis", "hits in Redis, where redis-server is on the PATH", (*course).redisHits},
 }
 
 func (c *course) streams(title, pace string, http2 bool) (*race, error) {
@@ -96,6 +106,7 @@ func run() error {
 	serveOnly := flag.Bool("serve", false, "be the server (bench starts it by itself)")
 	rounds := flag.Int("rounds", 11, "rounds of each race")
 	work := flag.Int("work", 20, "streams or hundreds of calls a round")
+	queues := flag.String("sqs", "", "the `URL` of a server that stands in for SQS; the default is memqueue in the server's process")
 	only := flag.String("only", "", "a regular expression: the contestants that run")
 	out := flag.String("out", "", "write all tables (results.txt) and a plot of each race (SVG) into this folder")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the client to this file")
@@ -124,7 +135,10 @@ func run() error {
 		return err
 	}
 	defer srv.stop()
-	c := &course{ctx: ctx, server: srv, rounds: *rounds, work: *work, only: pattern}
+	c := &course{ctx: ctx, server: srv, rounds: *rounds, work: *work, only: pattern, sqs: *queues}
+	if c.sqs == "" {
+		c.sqs = "http://" + srv.Addrs["sqs"]
+	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {
@@ -154,6 +168,9 @@ func run() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", entry.name, err)
 		}
+		if r == nil {
+			continue // it has said why
+		}
 		r.Name = entry.name
 		r.print(tables)
 		if *out != "" {
@@ -172,7 +189,7 @@ func conditions(w io.Writer, rounds, work int) {
 		for _, m := range info.Deps {
 			switch m.Path {
 			case "github.com/aws/aws-sdk-go-v2/service/bedrockruntime", "github.com/aws/smithy-go", "github.com/anthropics/anthropic-sdk-go",
-				"github.com/tmc/langchaingo", "charm.land/fantasy":
+				"github.com/tmc/langchaingo", "charm.land/fantasy", "gocloud.dev", "github.com/maypok86/otter/v2", "github.com/redis/go-redis/v9":
 				fmt.Fprintf(w, "%s %s\n", m.Path, m.Version)
 			}
 		}

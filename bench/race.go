@@ -34,6 +34,9 @@ type result struct {
 	Ratio  float64 // of CPU, to the baseline
 
 	Goroutines float64 // of an open stream
+
+	Rate  float64 // of jobs, a second
+	Calls float64 // of the service's API, for a job
 }
 
 // cpu is what this process has used so far.
@@ -49,43 +52,63 @@ func cpu() time.Duration {
 // to warm up. A unit is what one piece of work is divided by. The text that each
 // must find is want, unless that is negative.
 func (r *race) measure(ctx context.Context, contestants []contestant, rounds, work, units, want int) error {
-	samples := make([][]result, len(contestants))
+	var samples []result
 	for round := range rounds + 1 {
 		for k := range contestants {
-			i := (k + round) % len(contestants) // nobody is always behind the same one
-			c := contestants[i]
-			runtime.GC()
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			began := cpu()
-			for range work {
-				n, err := c.run(ctx)
-				if err != nil {
-					return fmt.Errorf("%s: %w", c.name, err)
+			c := contestants[(k+round)%len(contestants)] // nobody is always behind the same one
+			sample, err := measured(work*units, func() error {
+				for range work {
+					n, err := c.run(ctx)
+					if err != nil {
+						return err
+					}
+					if want >= 0 && n != want {
+						return fmt.Errorf("found %d bytes of text, there are %d", n, want)
+					}
 				}
-				if want >= 0 && n != want {
-					return fmt.Errorf("%s found %d bytes of text, there are %d", c.name, n, want)
-				}
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			used := cpu() - began
-			runtime.ReadMemStats(&after)
-			if round == 0 {
-				continue
+			if sample.Name = c.name; round > 0 {
+				samples = append(samples, sample)
 			}
-			per := float64(work * units)
-			samples[i] = append(samples[i], result{CPU: float64(used) / per,
-				Allocs: float64(after.Mallocs-before.Mallocs) / per, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / per})
 		}
 	}
 	r.Rows = nil
-	for i, c := range contestants {
-		r.Rows = append(r.Rows, result{Name: c.name,
-			CPU:    median(samples[i], func(s result) float64 { return s.CPU }),
-			Allocs: median(samples[i], func(s result) float64 { return s.Allocs }),
-			Bytes:  median(samples[i], func(s result) float64 { return s.Bytes })})
+	for _, c := range contestants {
+		r.Rows = append(r.Rows, medianOf(c.name, samples))
 	}
 	r.divide()
 	return nil
+}
+
+// measured is what a unit costs, of those that work does.
+func measured(units int, work func() error) (result, error) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := cpu()
+	if err := work(); err != nil {
+		return result{}, err
+	}
+	used := cpu() - began
+	runtime.ReadMemStats(&after)
+	per := float64(units)
+	return result{CPU: float64(used) / per, Allocs: float64(after.Mallocs-before.Mallocs) / per, Bytes: float64(after.TotalAlloc-before.TotalAlloc) / per}, nil
+}
+
+// medianOf is a contestant's row: the medians of its samples.
+func medianOf(name string, samples []result) result {
+	samples = slices.DeleteFunc(slices.Clone(samples), func(s result) bool { return s.Name != name })
+	of := func(value func(result) float64) float64 { return median(samples, value) }
+	return result{Name: name,
+		CPU:    of(func(s result) float64 { return s.CPU }),
+		Allocs: of(func(s result) float64 { return s.Allocs }),
+		Bytes:  of(func(s result) float64 { return s.Bytes }),
+		Rate:   of(func(s result) float64 { return s.Rate }),
+		Calls:  of(func(s result) float64 { return s.Calls })}
 }
 
 // divide fills in the ratios.
@@ -117,8 +140,17 @@ func (r *race) print(w io.Writer) {
 	if r.Name == "slow" {
 		columns = "goroutines"
 	}
-	fmt.Fprintf(w, "%-44s %12s %8s %12s %12s\n", "per "+r.Per, "CPU ns", "×", columns, "bytes")
+	rated := slices.ContainsFunc(r.Rows, func(row result) bool { return row.Rate > 0 })
+	fmt.Fprintf(w, "%-44s %12s %8s %12s %12s", "per "+r.Per, "CPU ns", "×", columns, "bytes")
+	if rated {
+		fmt.Fprintf(w, " %10s %10s", r.Per+"s/s", "API calls")
+	}
+	fmt.Fprintln(w)
 	for _, row := range r.Rows {
-		fmt.Fprintf(w, "%-44s %12.0f %8.3f %12.2f %12.0f\n", row.Name, row.CPU, row.Ratio, row.Allocs+row.Goroutines, row.Bytes)
+		fmt.Fprintf(w, "%-44s %12.0f %8.3f %12.2f %12.0f", row.Name, row.CPU, row.Ratio, row.Allocs+row.Goroutines, row.Bytes)
+		if rated {
+			fmt.Fprintf(w, " %10.0f %10.2f", row.Rate, row.Calls)
+		}
+		fmt.Fprintln(w)
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/mangaassist/bedrockkit/asyncq/memqueue"
 )
 
 // The endpoint that every contestant is left to find by itself; its connections
@@ -51,6 +53,12 @@ func serve() error {
 			HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 5000}}
 		go srv.ServeTLS(ln, "", "")
 	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	hello.Addrs["sqs"] = ln.Addr().String()
+	go http.Serve(ln, memqueue.New())
 	if err := json.NewEncoder(os.Stdout).Encode(hello); err != nil {
 		return err
 	}
@@ -165,15 +173,19 @@ func (s *server) client(pace string, http2 bool) *http.Client {
 		Protocols:           &protocols,
 		MaxIdleConnsPerHost: 256,
 	}
-	// Without this the AWS SDK drops connections of HTTP/1.1 in the middle of a
-	// stream: WriteTo of its request bodies returns io.EOF. bedrockkit does the
-	// same by itself.
 	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-		if req.Body != nil && req.Body != http.NoBody {
-			req.Body = struct{ io.ReadCloser }{req.Body}
-		}
-		return transport.RoundTrip(req)
+		return transport.RoundTrip(shielded(req))
 	})}
+}
+
+// shielded is a request whose body has no WriteTo. With it the AWS SDK drops
+// connections of HTTP/1.1 while an answer comes, as the WriteTo of its request
+// bodies returns io.EOF. bedrockkit does the same by itself for calls of models.
+func shielded(req *http.Request) *http.Request {
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = struct{ io.ReadCloser }{req.Body}
+	}
+	return req
 }
 
 // memory is an HTTP client that answers at once, without a network.
