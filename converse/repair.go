@@ -53,7 +53,7 @@ func (r *Request) repair(capabilities func(bedrockkit.ModelID) (bedrockkit.Capab
 	if !errors.As(r.preflight(bedrockx.OpConverse, capabilities), &found) || !slices.ContainsFunc(found.Problems, func(p Problem) bool { return p.mends }) {
 		return *r, nil
 	}
-	m := &mender{out: *r, anthropic: r.Model.Provider() == "anthropic", names: make(map[string]bool)}
+	m := &mender{out: *r, anthropic: r.Model.Provider() == "anthropic", names: make(map[string]int)}
 	m.model, m.known = capabilities(r.Model)
 	m.system()
 	for _, msg := range m.clean() {
@@ -79,9 +79,9 @@ type mender struct {
 	model     bedrockkit.Capability
 	known     bool
 
-	names    map[string]bool // of documents
-	messages []mended        // so far
-	held     []mended        // of other roles, which must not come between a tool use and its result
+	names    map[string]int // of documents, with the last number that was put behind one
+	messages []mended       // so far
+	held     []mended       // of other roles, which must not come between a tool use and its result
 }
 
 // A mended message and its content, which says where it was.
@@ -288,18 +288,19 @@ func (m *mender) document(path string, c Content) Content {
 		m.change(path, "the document's name was made legal")
 		d.Name = legalDocumentName(d.Name)
 	}
-	if m.names[d.Name] {
+	if last := m.names[d.Name]; last > 0 {
 		m.change(path, "the document got a name of its own")
-		for n := 2; ; n++ {
+		for n := last + 1; ; n++ {
 			suffix := fmt.Sprintf(" (%d)", n)
 			name := strings.TrimSpace(d.Name[:min(len(d.Name), maxDocumentName-len(suffix))]) + suffix
-			if !m.names[name] {
+			if m.names[name] == 0 {
+				m.names[d.Name] = n
 				d.Name = name
 				break
 			}
 		}
 	}
-	m.names[d.Name] = true
+	m.names[d.Name] = 1
 	return d
 }
 

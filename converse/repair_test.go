@@ -3,6 +3,7 @@ package converse
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -224,4 +225,16 @@ func FuzzRepair(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte{0, 4, 0, 0, 15, 3, 7, 11})
 	f.Fuzz(func(t *testing.T, data []byte) { checkRepair(t, (&choices{data}).request()) })
+}
+
+// The names that are taken are not tried anew for each document.
+func TestRepairOfManyNames(t *testing.T) {
+	const many = 10_000
+	r := Request{Model: "us.amazon.nova-lite-v1:0", Messages: []Message{UserContent(Text("Read."))}}
+	for range many {
+		r.Messages[0].Content = append(r.Messages[0].Content, Document{Format: "pdf", Name: "d", Bytes: []byte("x")})
+	}
+	repaired, changes := Repair(r)
+	assert.Len(t, changes, many-1)
+	assert.Equal(t, fmt.Sprintf("d (%d)", many), repaired.Messages[0].Content[many].(Document).Name)
 }
