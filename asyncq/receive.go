@@ -14,7 +14,7 @@ import (
 )
 
 // poll receives the messages of one queue, as many as there are slots for and as
-// may wait here.
+// may wait here. Each queue has two pollers; see room.
 func (w *engine) poll(ctx context.Context, s *source) {
 	wait := 100 * time.Millisecond
 	for ctx.Err() == nil {
@@ -29,9 +29,23 @@ func (w *engine) poll(ctx context.Context, s *source) {
 		out, err := w.api.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: aws.String(s.url), MaxNumberOfMessages: int32(n),
 			WaitTimeSeconds: int32(w.o.WaitTime / time.Second), VisibilityTimeout: int32(w.o.Visibility / time.Second),
-			MessageAttributeNames:       []string{"All"},
-			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+			MessageAttributeNames: []string{"All"},
+			// What newDelivery reads.
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+				types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameMessageGroupId},
 		})
+		w.mu.Lock()
+		s.asked -= n
+		s.more = err == nil && len(out.Messages) == maxBatch
+		if err == nil {
+			w.lastErr = nil
+			for _, m := range out.Messages {
+				d := newDelivery(s, m)
+				s.queue = append(s.queue, d)
+				w.held[d] = struct{}{}
+			}
+		}
+		w.mu.Unlock()
 		if ctx.Err() != nil && err != nil {
 			return
 		}
@@ -42,14 +56,6 @@ func (w *engine) poll(ctx context.Context, s *source) {
 			continue
 		}
 		wait = 100 * time.Millisecond
-		w.mu.Lock()
-		w.lastErr = nil
-		for _, m := range out.Messages {
-			d := newDelivery(s, m)
-			s.queue = append(s.queue, d)
-			w.held[d] = struct{}{}
-		}
-		w.mu.Unlock()
 		if len(out.Messages) > 0 {
 			w.observe(Event{Kind: EventReceived, Queue: s.name, Count: len(out.Messages)})
 			w.signal()
@@ -61,11 +67,14 @@ func (w *engine) poll(ctx context.Context, s *source) {
 
 // room is how many messages of a queue may come now: free slots, and those that
 // may wait. It is 0 while only a few would fit and others wait, as a request
-// costs the same for ten.
+// costs the same for ten. What it allows counts as asked for from then on. While
+// one request is under way there is a second one only if the last was full, as
+// the queue has more then; and none to a FIFO queue, whose order is that of the
+// answers.
 func (w *engine) room(s *source) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.paused || w.draining {
+	if w.paused || w.draining || s.asked > 0 && (s.fifo || !s.more) {
 		return 0
 	}
 	waiting := 0
@@ -74,10 +83,11 @@ func (w *engine) room(s *source) int {
 	}
 	share := w.limit / float64(w.o.Concurrency)
 	free := max(int(w.limit)-w.running-waiting, 0)
-	room := min(maxBatch, free+max(int(float64(w.o.Prefetch)*share), 0)-s.waiting())
-	if room < 1 || room < maxBatch && s.waiting() > w.o.Concurrency/4 {
+	room := min(maxBatch, free+max(int(float64(w.o.Prefetch)*share), 0)-s.waiting()-s.asked)
+	if room < 1 || room < maxBatch && s.waiting()+s.asked > w.o.Concurrency/4 {
 		return 0
 	}
+	s.asked += room
 	return room
 }
 

@@ -333,7 +333,9 @@ func (w *engine) Run(ctx context.Context) error {
 
 	var pollers, flushers, beats, handlers sync.WaitGroup
 	for _, s := range w.sources {
-		pollers.Go(func() { w.poll(ctx, s) })
+		for range 2 {
+			pollers.Go(func() { w.poll(ctx, s) })
+		}
 		flushers.Go(func() { w.flush(tail, s.acks, w.deleteBatch) })
 		flushers.Go(func() { w.flush(tail, s.changes, w.changeBatch) })
 	}
@@ -502,6 +504,8 @@ type source struct {
 	weight    int
 	current   int // of the round robin
 
+	asked   int             // messages that requests under way may bring
+	more    bool            // the last answer was full
 	queue   []*delivery     // in the order in which they came
 	busy    map[string]bool // groups that have one under way
 	room    chan struct{}   // something has changed for the poller

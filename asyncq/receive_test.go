@@ -1,0 +1,72 @@
+package asyncq_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mangaassist/bedrockkit/asyncq"
+	"github.com/mangaassist/bedrockkit/asyncq/memqueue"
+)
+
+// farQueues are as far away as a service is, and count the receives under way.
+type farQueues struct {
+	*memqueue.Service
+	pending, most atomic.Int64
+}
+
+func (q *farQueues) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, optFns ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	n := q.pending.Add(1)
+	defer q.pending.Add(-1)
+	for most := q.most.Load(); n > most && !q.most.CompareAndSwap(most, n); most = q.most.Load() {
+	}
+	<-time.After(10 * time.Millisecond)
+	return q.Service.ReceiveMessage(ctx, in, optFns...)
+}
+
+// A second receive is under way while there is more than one brings, and only then.
+func TestReceivesAtOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		jobs  int
+		group bool
+		queue asyncq.Queues
+		want  int64
+	}{
+		"few":     {9, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 1},
+		"many":    {200, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 2},
+		"ordered": {200, true, asyncq.Queues{Ordered: asyncq.DefaultQueues.Ordered}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				requests := make([]asyncq.Request[string], tt.jobs)
+				for i := range requests {
+					if tt.group {
+						requests[i].Group = fmt.Sprint("group-", i)
+					}
+				}
+				for _, s := range w.producer().SubmitBatch(t.Context(), requests) {
+					assert.NoError(t, s.Err)
+				}
+				far := &farQueues{Service: w.queues}
+				var done atomic.Int64
+				stop := w.start(asyncq.NewWorker(far, func(context.Context, *asyncq.Job[string]) error {
+					done.Add(1)
+					return nil
+				}, func(o *asyncq.WorkerOptions) { o.Status, o.Queues, o.Logger = w.status, tt.queue, quiet() }))
+				<-time.After(time.Minute)
+				synctest.Wait()
+				assert.EqualValues(t, tt.jobs, done.Load())
+				assert.Equal(t, tt.want, far.most.Load())
+				assert.LessOrEqual(t, far.pending.Load(), int64(1), "an empty queue is asked once at a time")
+				stop()
+			})
+		})
+	}
+}
