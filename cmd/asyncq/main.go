@@ -2,7 +2,7 @@
 // asyncq, and sends dead letters back.
 //
 //	asyncq queues  -aws                        how many messages are in each queue
-//	asyncq status  -aws -table NAME ID...      where jobs stand
+//	asyncq status  -aws -table NAME ID...      where jobs stand; -wait until they have ended
 //	asyncq dead    -aws [-body]                the dead letters and why they are dead
 //	asyncq redrive -aws [-table NAME] ID...    send dead letters back to their queues
 //	asyncq redrive -aws [-table NAME] -all     all of them
@@ -55,7 +55,7 @@ var errUsage = errors.New("wrong arguments")
 const usage = `asyncq looks at queues, statuses and dead letters.
 
   asyncq queues  -aws                      how many messages are in each queue
-  asyncq status  -aws -table NAME ID...    where jobs stand
+  asyncq status  -aws -table NAME ID...    where jobs stand; -wait until they have ended
   asyncq dead    -aws [-body]              the dead letters and why they are dead
   asyncq redrive -aws [-table NAME] ID...  send dead letters back to their queues
   asyncq redrive -aws [-table NAME] -all   all of them
@@ -72,7 +72,7 @@ type arguments struct {
 	endpoint, tableEndpoint, region string
 	queues                          asyncq.Queues
 	table                           string
-	asJSON, body, all, yes          bool
+	asJSON, body, all, yes, wait    bool
 }
 
 // services are what a command works with.
@@ -131,6 +131,7 @@ func parse(args []string, stderr io.Writer) (*arguments, error) {
 	case "queues":
 	case "status":
 		takesIDs = true
+		flags.BoolVar(&a.wait, "wait", false, "wait until the jobs have ended")
 	case "dead":
 		flags.BoolVar(&a.body, "body", false, "print what was sent as well; it may hold a prompt")
 	case "redrive":
@@ -328,10 +329,14 @@ func (a *arguments) showQueues(ctx context.Context, stdout io.Writer, s *service
 }
 
 func (a *arguments) showStatuses(ctx context.Context, stdout io.Writer, s *services) error {
+	get := s.status.Get
+	if a.wait {
+		get = func(ctx context.Context, id string) (asyncq.Status, error) { return asyncq.Wait(ctx, s.status, id) }
+	}
 	var found []asyncq.Status
 	var missing []string
 	for _, id := range a.ids {
-		status, err := s.status.Get(ctx, id)
+		status, err := get(ctx, id)
 		switch {
 		case errors.Is(err, asyncq.ErrNotFound):
 			missing = append(missing, id)

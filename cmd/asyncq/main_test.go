@@ -178,6 +178,26 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		status := asyncq.NewMemoryStatus()
+		now := time.Now().UTC()
+		job := asyncq.Status{ID: "job", State: asyncq.Queued, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour)}
+		require.NoError(t, status.Create(t.Context(), job))
+		job, err := status.Get(t.Context(), "job")
+		require.NoError(t, err)
+		job.State = asyncq.Completed
+		timer := time.AfterFunc(time.Hour, func() { assert.NoError(t, status.Update(context.Background(), job)) })
+		defer timer.Stop()
+		var out, errs bytes.Buffer
+		args := strings.Fields("status -aws -table t -wait none job")
+		require.Equal(t, 1, run(t.Context(), args, &out, &errs, memory(nil, status)))
+		assert.Equal(t, "asyncq: there is no status of none\n", errs.String())
+		assert.GreaterOrEqual(t, time.Since(now), time.Hour)
+		assert.Contains(t, out.String(), "completed")
+	})
+}
+
 func TestFailure(t *testing.T) {
 	down := errors.New("the network is down")
 	queues := memqueue.New(func(o *memqueue.Options) { o.Before = func(context.Context, string, any) error { return down } })
