@@ -406,11 +406,17 @@ func (h *Hook) Keep() *Hook {
 func (h *Hook) Remove() {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
+	h.remove()
+}
+
+// remove is called with the server's lock.
+func (h *Hook) remove() {
 	h.s.hooks = slices.DeleteFunc(h.s.hooks, func(o *Hook) bool { return o == h })
 }
 
 // control asks the hooks. A hook that is not kept serves one request at a time:
-// another that comes meanwhile passes it by.
+// another that comes meanwhile passes it by, and it is dropped in the moment in
+// which it is free again, or a third would find it.
 func (s *Server) control(ctx context.Context, req *Request) *Reply {
 	s.mu.Lock()
 	hooks := slices.Clone(s.hooks)
@@ -441,11 +447,10 @@ func (h *Hook) claim(op Op) bool {
 
 func (h *Hook) release(answered bool) {
 	h.s.mu.Lock()
-	kept := h.kept
+	defer h.s.mu.Unlock()
 	h.busy = false
-	h.s.mu.Unlock()
-	if answered && !kept {
-		h.Remove()
+	if answered && !h.kept {
+		h.remove()
 	}
 }
 

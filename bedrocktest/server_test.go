@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,6 +247,33 @@ func TestErrors(t *testing.T) {
 	var api smithy.APIError
 	require.ErrorAs(t, err, &api)
 	assert.Equal(t, "ModelStreamErrorException", api.ErrorCode())
+}
+
+// Each of many hooks answers one of as many requests at the same time.
+func TestControlOfParallelRequests(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	const callers, each = 8, 250
+	var answered [callers * each]atomic.Int32
+	for i := range answered {
+		srv.Control(bedrocktest.OpConverse, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+			answered[i].Add(1)
+			return bedrocktest.Text("ok")
+		})
+	}
+	client := srv.Client()
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				_, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("hello")})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range answered {
+		assert.EqualValues(t, 1, answered[i].Load(), "hook %d", i)
+	}
 }
 
 func TestControl(t *testing.T) {
