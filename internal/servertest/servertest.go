@@ -73,7 +73,9 @@ func start(tb testing.TB, name string) (aws.Config, bool) {
 		late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		defer late.Stop()
 		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait()
+		if err := cmd.Wait(); err != nil {
+			tb.Errorf("%s: %v\n%s", name, err, log.String())
+		}
 	})
 	late := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	url, err := bufio.NewReader(stdout).ReadString('\n')

@@ -21,6 +21,14 @@ const servers = {
   },
 };
 
+// dynalite throws where a client is killed in the middle of a request.
+process.on('uncaughtException', (error) => {
+  if (error.code !== 'ECONNRESET') {
+    console.error(error);
+    process.exit(1);
+  }
+});
+
 process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
 process.stdin.on('error', () => process.exit(0));
