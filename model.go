@@ -85,7 +85,7 @@ var profilePrefixes = map[string]Scope{
 // Bedrock's own bound on a modelId (API reference, InvokeModel).
 const maxModelID = 2048
 
-// InvalidModelIDError says why a [ModelID] can not be sent. It is found with
+// InvalidModelIDError says why a [ModelID] cannot be sent. It is found with
 // errors.As.
 type InvalidModelIDError struct {
 	ID     ModelID

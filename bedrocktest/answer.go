@@ -207,7 +207,7 @@ func (a *answer) outputTokens() int64 {
 }
 
 // input is a tool call's input as a JSON object, for a body that is not
-// streamed: one that was cut or is no JSON can not be in it and becomes {}.
+// streamed: one that was cut or is no JSON cannot be in it and becomes {}.
 func (c *ToolCall) input() json.RawMessage {
 	if len(c.Input) == 0 || !json.Valid(c.Input) {
 		return json.RawMessage("{}")

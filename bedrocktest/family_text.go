@@ -8,7 +8,7 @@ import (
 )
 
 // The families whose models take one prompt and give one text: Titan Text,
-// Llama and Mistral. Tool calls and reasoning can not be said in their bodies
+// Llama and Mistral. Tool calls and reasoning cannot be said in their bodies
 // and are left out. Source: "Inference request parameters and response fields
 // for foundation models", Bedrock User Guide.
 

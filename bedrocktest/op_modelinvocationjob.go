@@ -137,7 +137,7 @@ func (s *Server) stopModelInvocationJob(x *exchange) *Reply {
 		s.mu.Unlock()
 		return result(object{})
 	default:
-		return Error(409, "ConflictException", "The model invocation job is in the status "+status.(string)+" and can not be stopped.")
+		return Error(409, "ConflictException", "The model invocation job is in the status "+status.(string)+" and cannot be stopped.")
 	}
 }
 

@@ -23,7 +23,7 @@ func guarded(o *bedrocktest.Options) {
 	o.Guardrails = []bedrocktest.Guardrail{{
 		ID: "gr1", Version: "1", Words: []string{"Forbidden"},
 		Patterns:     map[string]string{"card": `\d{4}-\d{4}`},
-		InputMessage: "I can not talk about this.", OutputMessage: "I can not say this.",
+		InputMessage: "I cannot talk about this.", OutputMessage: "I cannot say this.",
 	}}
 }
 
@@ -43,7 +43,7 @@ func TestGuardrailInConverse(t *testing.T) {
 	}
 	out := ask("something FORBIDDEN") // takes no reply
 	assert.Equal(t, types.StopReasonGuardrailIntervened, out.StopReason)
-	assert.Equal(t, "I can not talk about this.", text(out))
+	assert.Equal(t, "I cannot talk about this.", text(out))
 	assert.Equal(t, "Forbidden", *out.Trace.Guardrail.InputAssessment["gr1"].WordPolicy.CustomWords[0].Match)
 
 	srv.Reply(bedrocktest.Text("The card is 1234-5678."), bedrocktest.Text("That is forbidden."), bedrocktest.Text("Fine."))
@@ -51,7 +51,7 @@ func TestGuardrailInConverse(t *testing.T) {
 	assert.Equal(t, "The card is {card}.", text(out))
 	assert.Equal(t, types.StopReasonGuardrailIntervened, out.StopReason)
 	out = ask("Which?")
-	assert.Equal(t, "I can not say this.", text(out))
+	assert.Equal(t, "I cannot say this.", text(out))
 	out = ask("How are you?")
 	assert.Equal(t, types.StopReasonEndTurn, out.StopReason)
 

@@ -148,7 +148,7 @@ func FuzzParseCapture(f *testing.F) {
 		}
 		again, err := bedrocktest.ParseCapture(c.Text())
 		if err != nil {
-			t.Fatalf("what was written can not be read: %v", err)
+			t.Fatalf("what was written cannot be read: %v", err)
 		}
 		if len(again.Exchanges) != len(c.Exchanges) {
 			t.Fatalf("%d exchanges became %d", len(c.Exchanges), len(again.Exchanges))

@@ -15,7 +15,7 @@ import (
 // A Budget bounds what the calls that share it may cost, in US dollars or in
 // tokens: those of a conversation, a tenant or a day. Before a call is sent, the
 // most that it can take is set aside; when it has ended, that is replaced by
-// what it did take, or kept where nobody knows that. So calls at once can not
+// what it did take, or kept where nobody knows that. So calls at once cannot
 // overdraw it. A retry after an attempt that may have been billed is set aside
 // too, and not sent where there is nothing left for it; of a call that several
 // share through a [Cache] it is only counted when it has ended.

@@ -27,8 +27,8 @@ type CacheOptions struct {
 	// a store, such as "shop/prod". The default is empty.
 	Namespace string
 
-	// Secret makes the keys an HMAC, so that who can read a store's keys can
-	// not try out which prompts are in it; see [cache.NewKeyer]. The default is
+	// Secret makes the keys an HMAC, so that who can read a store's keys
+	// cannot try out which prompts are in it; see [cache.NewKeyer]. The default is
 	// none.
 	Secret []byte
 
@@ -164,8 +164,8 @@ type CacheReason string
 // The reasons.
 const (
 	CacheAbsent      CacheReason = "absent"      // nothing was kept, or its time has passed
-	CacheCorrupt     CacheReason = "corrupt"     // what was kept can not be read
-	CacheForm        CacheReason = "form"        // what was kept can not be said in the form that is asked for
+	CacheCorrupt     CacheReason = "corrupt"     // what was kept cannot be read
+	CacheForm        CacheReason = "form"        // what was kept cannot be said in the form that is asked for
 	CacheUnavailable CacheReason = "unavailable" // the store failed
 	CacheFresh       CacheReason = "fresh"       // the caller wanted a new answer
 	CacheTemperature CacheReason = "temperature" // it is above 0 or unset

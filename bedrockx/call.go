@@ -86,7 +86,7 @@ type Call struct {
 	OnText []func(text string) error
 
 	// Continuation returns the call that asks for the rest of a streamed answer
-	// whose beginning is given, for Options.Continue; nil where that can not be
+	// whose beginning is given, for Options.Continue; nil where that cannot be
 	// asked for.
 	Continuation func(soFar string) (*Call, error)
 

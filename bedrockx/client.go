@@ -123,7 +123,7 @@ func (c *Client) pipeline(o *Options) Handler {
 	return *whole
 }
 
-// validate refuses what can not be right before it costs money.
+// validate refuses what cannot be right before it costs money.
 func validate(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
 		if err := call.check(); err != nil {

@@ -29,7 +29,7 @@
 //	validate → yours (Options.Middleware) → budget → cache → fallback → retry → quota → send → meter
 //
 // An attempt at a unary call ends when its response has been read and decoded,
-// so a response that can not be read counts as a failure of the attempt. An
+// so a response that cannot be read counts as a failure of the attempt. An
 // attempt at a stream lasts until its first output has been decoded: retries
 // cover exactly what the caller has not seen yet. What comes after (metering,
 // pricing, whatever a middleware registers with [Call.OnEnd]) runs once, when

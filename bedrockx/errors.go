@@ -38,7 +38,7 @@ const (
 	KindNotFound        Kind = "not found"         // not retried
 	KindContextOverflow Kind = "context overflow"  // the input is too long for the model; not retried
 	KindTruncated       Kind = "truncated"         // the stream broke off; retried before the first output
-	KindCorrupt         Kind = "corrupt"           // the response can not be read; retried before the first output
+	KindCorrupt         Kind = "corrupt"           // the response cannot be read; retried before the first output
 	KindEmpty           Kind = "empty"             // a success that holds no answer
 	KindStalled         Kind = "stalled"           // a stream sent nothing for too long
 	KindTooLarge        Kind = "too large"         // over a bound on the response; not retried

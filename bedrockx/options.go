@@ -18,7 +18,7 @@ import (
 // field means its default, a negative duration or count means none.
 type Options struct {
 	// MaxAttempts is the most requests that one call sends. The default is 3;
-	// 1 means no retries. Errors that a retry can not mend are never retried;
+	// 1 means no retries. Errors that a retry cannot mend are never retried;
 	// a few kinds have bounds of their own, listed at [Kind].
 	MaxAttempts int
 

@@ -360,7 +360,7 @@ func (c *Call) maxTokens(body []byte) int64 {
 			MaxTokenCount int64 `json:"maxTokenCount"` // Titan
 		} `json:"textGenerationConfig"`
 	}
-	_ = json.Unmarshal(body, &form) // what it can not read says nothing
+	_ = json.Unmarshal(body, &form) // what it cannot read says nothing
 	return max(0, form.MaxTokens, form.MaxGenLen, form.MaxCompletionTokens, form.InferenceConfig.MaxTokens, form.TextGenerationConfig.MaxTokenCount)
 }
 

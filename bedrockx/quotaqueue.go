@@ -151,7 +151,7 @@ func (l *lane) enter(ctx context.Context, call *Call, r *reservation, wait time.
 	return w, nil
 }
 
-// tooLate reports whether a call that is told to wait can not be let go in time,
+// tooLate reports whether a call that is told to wait cannot be let go in time,
 // even if all that is reserved were given back. Only the process itself knows
 // what that is, so with a shared store nobody gives up before his time.
 func (l *lane) tooLate(w *waiter, r *reservation, wait time.Duration) bool {

@@ -109,7 +109,7 @@ type Keyer struct {
 }
 
 // NewKeyer returns a Keyer that takes the SHA-256 of a request or, with a
-// secret, its HMAC-SHA-256: then who can read the keys of a store can not try
+// secret, its HMAC-SHA-256: then who can read the keys of a store cannot try
 // out which prompts are in it. All who share a store share the secret, which
 // should have 32 random bytes; another secret is an empty cache.
 func NewKeyer(secret []byte) *Keyer {

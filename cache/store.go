@@ -27,7 +27,7 @@ var (
 
 // A Store keeps values for a time. It may lose any of them at any time, but it
 // never returns another value than the last that was set for the key: when it
-// can not be sure, it returns an error.
+// cannot be sure, it returns an error.
 //
 // A store is safe for concurrent use. It returns early with the context's error
 // when its context is done. It says what goes wrong and leaves it to
@@ -51,8 +51,8 @@ type Entry struct {
 	// Value is what was set. It may be shared: do not change it.
 	Value []byte
 
-	// Expires is when the entry will be gone at the latest. A store that can
-	// not tell leaves it zero.
+	// Expires is when the entry will be gone at the latest. A store that
+	// cannot tell leaves it zero.
 	Expires time.Time
 }
 

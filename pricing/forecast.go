@@ -98,7 +98,7 @@ type Part struct {
 	Amount    Amount                 `json:"amount"`
 }
 
-// ErrInvalidWorkload is the error of a workload that can not be: shares out of
+// ErrInvalidWorkload is the error of a workload that cannot be: shares out of
 // range or that do not add up to 1, negative counts.
 var ErrInvalidWorkload = errors.New("invalid workload")
 

@@ -25,7 +25,7 @@ type ReplayOptions struct {
 }
 
 // Replay returns a stream of an answer that was kept, such as one from a cache:
-// whoever reads it can not tell it from a new one but by its Result, which says
+// whoever reads it cannot tell it from a new one but by its Result, which says
 // CacheHit and a cost of zero. The answer must be complete; that of a stream
 // that broke is an error.
 //

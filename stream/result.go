@@ -157,7 +157,7 @@ func kindOf(t EventType) BlockKind {
 }
 
 // open returns the block that a piece belongs to and refuses a piece that the
-// block can not hold. What comes of a block that the service runs by itself is
+// block cannot hold. What comes of a block that the service runs by itself is
 // kept with it.
 func (a *accumulator) open(t EventType, index int) (*block, error) {
 	b, err := a.block(index)

@@ -379,7 +379,7 @@ func isTransport(err error) bool {
 	return !errors.As(err, &api) && !errors.As(err, &ours)
 }
 
-// malformed is the error of an answer that ended whole but can not be read,
+// malformed is the error of an answer that ended whole but cannot be read,
 // and io.EOF for any other.
 func (s *Stream) malformed() error {
 	if s.call.StopReason.Malformed() {

@@ -17,7 +17,7 @@
 // # Limits
 //
 // Nothing that a frame claims is believed before it was checked: a length that
-// can not be is refused at the prelude, and memory grows with what has arrived,
+// cannot be is refused at the prelude, and memory grows with what has arrived,
 // never with what was announced. The reader keeps one buffer for all frames.
 //
 // Source of the format: "Event stream encoding" of the Smithy specification

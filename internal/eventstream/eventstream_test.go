@@ -59,7 +59,7 @@ func TestVectorsNegative(t *testing.T) {
 
 			_, err = NewReader(bytes.NewReader(encoded), 0).Next()
 			if strings.HasPrefix(filepath.Base(file), "corrupted_length") || strings.HasPrefix(filepath.Base(file), "corrupted_header_len") {
-				// A length that can not be is refused before its checksum is.
+				// A length that cannot be is refused before its checksum is.
 				assert.True(t, errors.Is(err, ErrChecksum) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge), "%v", err)
 				return
 			}
@@ -264,7 +264,7 @@ func FuzzReader(f *testing.F) {
 			}
 			headers, err := frame.Headers()
 			if err != nil {
-				t.Fatalf("a frame was given out whose headers can not be read: %v", err)
+				t.Fatalf("a frame was given out whose headers cannot be read: %v", err)
 			}
 			again := AppendMessage(nil, headers, frame.Payload)
 			if !bytes.HasPrefix(rest, again) {

@@ -24,7 +24,7 @@ const (
 // The errors of a Reader; those that it returns wrap one of them, io.EOF or
 // the error of the reader below.
 var (
-	// ErrMalformed is a frame that can not be: lengths or headers that
+	// ErrMalformed is a frame that cannot be: lengths or headers that
 	// contradict one another.
 	ErrMalformed = errors.New("malformed event-stream frame")
 	// ErrChecksum is a frame whose CRC does not fit its bytes.

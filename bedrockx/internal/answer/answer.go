@@ -17,7 +17,7 @@ import (
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 )
 
-// ErrForm says that an answer can not be turned into the other form.
+// ErrForm says that an answer cannot be turned into the other form.
 var ErrForm = errors.New("the answer has no other form that is known")
 
 // A Frame is an encoded frame of a stream.

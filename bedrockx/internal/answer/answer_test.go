@@ -66,7 +66,7 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// What can not be said in the other form is an error, and never a part of it.
+// What cannot be said in the other form is an error, and never a part of it.
 func TestNoOtherForm(t *testing.T) {
 	for name, tt := range map[string]struct {
 		invoke bool
