@@ -3,7 +3,9 @@ package bedrocktest_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,4 +182,36 @@ func TestScriptErrors(t *testing.T) {
 		require.Error(t, err, s)
 		assert.Contains(t, err.Error(), want)
 	}
+}
+
+// Faults change copies: what one request gets is not in the way of another that
+// is answered with the same value at the same time.
+func TestFaultsLeaveTheReplyAlone(t *testing.T) {
+	keep := func(frames []bedrocktest.Frame) []bedrocktest.Frame { return frames }
+	reply := bedrocktest.Text("Hello").Edit(keep).Edit(keep).Edit(keep)
+	second := make(chan struct{})
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) {
+		o.Faults = []bedrocktest.Fault{
+			{Nth: 1, Apply: func(r *bedrocktest.Reply) { r.EndAfter(1); <-second }},
+			{Nth: 2, Apply: func(r *bedrocktest.Reply) { r.EndAfter(2); close(second) }},
+		}
+		o.Responder = func(context.Context, *bedrocktest.Request) *bedrocktest.Reply { return reply }
+	})
+	var wg sync.WaitGroup
+	for range 2 {
+		req := request(t, srv, "/model/"+haiku+"/converse-stream", `{"messages":[`+user+`]}`)
+		wg.Go(func() {
+			resp, err := srv.HTTPClient().Do(req)
+			if assert.NoError(t, err) {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	var events []int
+	for _, r := range srv.Requests() {
+		events = append(events, r.Outcome.Events)
+	}
+	assert.ElementsMatch(t, []int{1, 2}, events)
 }

@@ -399,6 +399,7 @@ func upperFirst(s string) string {
 func (r *Reply) clone() *Reply {
 	c := *r
 	c.blocks = slices.Clone(r.blocks)
+	c.edits = slices.Clone(r.edits)
 	c.header = maps.Clone(r.header)
 	return &c
 }
