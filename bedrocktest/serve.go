@@ -11,6 +11,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -38,7 +39,9 @@ type exchange struct {
 
 // ServeHTTP makes a Server an [http.Handler], to be mounted elsewhere.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.active.Add(1)
+	if !s.enter() {
+		panic(http.ErrAbortHandler) // as a server does that is gone
+	}
 	defer s.active.Done()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -73,11 +76,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.requests = s.requests[1:]
 	}
 	s.mu.Unlock()
+	finished := false
 	defer func() {
 		if x.settle != nil {
 			x.settle(x.req.Outcome.Usage)
 		}
+		v := recover()
+		switch {
+		case v != nil && v != http.ErrAbortHandler:
+			// net/http would only log it.
+			x.end(fmt.Sprintf("panicked: %v", v))
+			s.surprise("answering request #%d, %s to %s: panic: %v\n%s", x.req.N, rt.op, x.req.Model, v, debug.Stack())
+		case v == nil && !finished:
+			x.end("its goroutine was ended, as by t.FailNow in a hook or a Responder")
+		}
 		x.update(func(o *Outcome) { o.Done = true })
+		if v != nil {
+			panic(http.ErrAbortHandler)
+		}
 	}()
 
 	var tooLarge *http.MaxBytesError
@@ -85,7 +101,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		x.send(Error(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The request body is too large."))
 	case err != nil:
-		x.end("client left")
+		x.end("the body of the request cannot be read: " + err.Error())
+		panic(http.ErrAbortHandler) // returning would send a status of 200
 	case !known:
 		s.surprise("%s %s is no operation of Bedrock that the server knows", r.Method, r.URL.EscapedPath())
 		x.send(Error(http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."))
@@ -94,6 +111,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		x.send(x.answer(rt, refused))
 	}
+	finished = true
+}
+
+// enter counts a request that is being served, unless the server is closed.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.active.Add(1)
+	}
+	return !s.closed
 }
 
 // answer finds the reply to a request of a known operation.
@@ -172,12 +200,9 @@ func (x *exchange) end(how string) { x.update(func(o *Outcome) { o.End = how }) 
 
 // send writes a reply with all its faults.
 func (x *exchange) send(r *Reply) {
-	if r.delay > 0 && !x.wait(r.delay) {
-		return
-	}
+	x.wait(r.delay)
 	if r.stallFirst {
 		x.stall()
-		return
 	}
 	h := x.w.Header()
 	h.Set("X-Amzn-Requestid", x.requestID())
@@ -245,14 +270,13 @@ func (x *exchange) start(r *Reply, status int) {
 
 // body sends a body that is no stream.
 func (x *exchange) body(r *Reply, status int, body []byte) {
-	if r.cutAfter < 0 {
+	if r.cutAfter < 0 && r.abortAfter < 0 { // else a body could be whole before it breaks
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.start(r, status)
 	if r.stallAfter >= 0 {
 		x.flush()
 		x.stall()
-		return
 	}
 	x.write(r, body)
 }
@@ -286,14 +310,11 @@ func (x *exchange) stream(r *Reply) {
 	for i, f := range frames {
 		if i == r.stallAfter {
 			x.stall()
-			return
 		}
 		if pace > 0 && f.Tokens > 0 {
 			sent += f.Tokens
 			due := began.Add(time.Duration(float64(sent) / pace * float64(time.Second)))
-			if !x.wait(time.Until(due)) {
-				return
-			}
+			x.wait(time.Until(due))
 		}
 		buf = x.encode(buf[:0], f)
 		if !x.write(r, buf) {
@@ -362,8 +383,10 @@ func (x *exchange) write(r *Reply, b []byte) bool {
 	if r.abortAfter >= 0 && (limit < 0 || r.abortAfter < limit) {
 		limit = r.abortAfter
 	}
-	stop := limit >= 0 && sent+int64(len(b)) > limit
-	if stop {
+	end := sent + int64(len(b))
+	abort := limit >= 0 && limit == r.abortAfter && end >= limit
+	cut := limit >= 0 && end > limit
+	if cut {
 		b = b[:max(0, limit-sent)]
 	}
 	n, err := x.w.Write(b)
@@ -375,9 +398,9 @@ func (x *exchange) write(r *Reply, b []byte) bool {
 	case err != nil:
 		x.end("client left")
 		return false
-	case stop && limit == r.abortAfter:
+	case abort:
 		x.abort()
-	case stop:
+	case cut:
 		x.end("cut")
 		return false
 	}
@@ -400,19 +423,19 @@ func (x *exchange) abort() {
 	panic(http.ErrAbortHandler)
 }
 
-// wait sleeps, and reports whether the client and the server are still there.
-func (x *exchange) wait(d time.Duration) bool {
+// wait sleeps. It breaks the connection if the client leaves meanwhile or the
+// server is closed: a response that merely ended would seem to be whole.
+func (x *exchange) wait(d time.Duration) {
 	if d <= 0 {
-		return true
+		return
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
 	case <-x.ctx.Done():
 		x.end("client left")
-		return false
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -120,6 +120,7 @@ type Server struct {
 	active sync.WaitGroup // requests, and connections
 
 	mu          sync.Mutex
+	closed      bool
 	queue       []*Reply
 	scripted    int // replies that were queued
 	hooks       []*Hook
@@ -267,6 +268,9 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 // Close stops the server: it breaks all connections and returns when no
 // request is being served any more. It may be called more than once.
 func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	err := s.http.Close()
 	<-s.done
@@ -384,7 +388,8 @@ type Hook struct {
 // at it: it may look, wait, or answer by returning a Reply, an error included.
 // A hook that has answered is dropped; one that returned nil stays, and the
 // request goes on to the next hook. Hooks run in the order in which they were
-// registered, before scripted replies.
+// registered, before scripted replies. A hook serves one request at a time:
+// others that come meanwhile pass it by, unless it is kept.
 func (s *Server) Control(op Op, fn Responder) *Hook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -425,13 +430,17 @@ func (s *Server) control(ctx context.Context, req *Request) *Reply {
 		if !h.claim(req.Op) {
 			continue
 		}
-		r := h.fn(ctx, req)
-		h.release(r != nil)
-		if r != nil {
+		if r := h.call(ctx, req); r != nil {
 			return r
 		}
 	}
 	return nil
+}
+
+// call releases the hook in any case, also if its function panics.
+func (h *Hook) call(ctx context.Context, req *Request) (r *Reply) {
+	defer func() { h.release(r != nil) }()
+	return h.fn(ctx, req)
 }
 
 func (h *Hook) claim(op Op) bool {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -345,7 +347,104 @@ func TestCutAndAbort(t *testing.T) {
 		}
 		last := srv.Requests()
 		assert.Equal(t, "aborted", last[len(last)-1].Outcome.End)
+
+		// After all of the bytes there is still the end of the response to break.
+		srv.Reply(reply().AbortAfter(int64(len(whole))))
+		_, err = fetch()
+		require.Error(t, err)
 	})
+}
+
+// What panics in a hook is told by the test, and neither blocks the hook nor
+// kills the server.
+func TestPanicInAHook(t *testing.T) {
+	r := &recorder{TB: t}
+	srv := bedrocktest.NewServer(r, inProcess)
+	calls := 0
+	srv.Control(bedrocktest.OpConverse, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		if calls++; calls == 1 {
+			panic("oops")
+		}
+		return bedrocktest.Text("better")
+	})
+	client := srv.Client(noRetry)
+	in := &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hi")}
+	_, err := client.Converse(t.Context(), in)
+	require.Error(t, err)
+	_, err = client.Converse(t.Context(), in)
+	require.NoError(t, err)
+	r.finish()
+	require.Len(t, r.errors, 1)
+	assert.Contains(t, r.errors[0], "answering request #1, Converse to "+haiku+": panic: oops")
+	assert.Contains(t, r.errors[0], "server_test.go", "the stack")
+	assert.Equal(t, "panicked: oops", srv.Requests()[0].Outcome.End)
+}
+
+// t.FailNow in a hook ends the goroutine that serves the request.
+func TestFailNowInAHook(t *testing.T) {
+	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
+		srv := bedrocktest.NewServer(t, opt)
+		srv.Control(bedrocktest.OpConverse, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+			runtime.Goexit()
+			return nil
+		})
+		_, err := srv.Client(noRetry).Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+		require.Error(t, err)
+		srv.Close()
+		o := srv.Requests()[0].Outcome
+		assert.True(t, o.Done)
+		assert.Contains(t, o.End, "t.FailNow")
+	})
+}
+
+// A server that is mounted in another breaks what it is sending when it is
+// closed: what has merely ended would look like a whole answer.
+func TestCloseBreaksAnswers(t *testing.T) {
+	for name, reply := range map[string]*bedrocktest.Reply{
+		"delayed": bedrocktest.Text("Hello").Delay(time.Hour),
+		"paced":   bedrocktest.Text("Hello").Pace(0.001),
+		"stalled": bedrocktest.Text("Hello").StallAfter(1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, inProcess)
+			outer := httptest.NewServer(srv)
+			defer outer.Close()
+			begun := make(chan struct{})
+			srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+				close(begun)
+				return reply
+			})
+			ask := func() error {
+				req := request(t, srv, "/model/"+haiku+"/converse-stream", `{"messages":[`+user+`]}`)
+				req.URL.Host = strings.TrimPrefix(outer.URL, "http://")
+				resp, err := outer.Client().Do(req)
+				if err != nil {
+					return err
+				}
+				defer resp.Body.Close()
+				_, err = io.Copy(io.Discard, resp.Body)
+				return err
+			}
+			go func() { <-begun; srv.Close() }()
+			require.Error(t, ask())
+			require.Error(t, ask(), "it is closed")
+		})
+	}
+}
+
+// A body that cannot be read is no request: it gets no answer, least of all an
+// empty one with status 200.
+func TestBrokenRequestBody(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	conn, err := srv.DialContext(t.Context(), "tcp", "")
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /model/"+haiku+"/converse HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	assert.Empty(t, string(answer))
+	assert.Contains(t, srv.Requests()[0].Outcome.End, "the body of the request cannot be read: ")
 }
 
 // Inside of a bubble time is the bubble's: a paced stream takes no real time.
