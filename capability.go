@@ -94,18 +94,14 @@ func Capabilities(id ModelID) (Capability, bool) {
 	if base == "" {
 		return Capability{}, false
 	}
-	var found *Capability
 	table := capabilities()
-	for i := range table {
-		c := &table[i]
-		if rest, ok := strings.CutPrefix(base, string(c.ID)); ok && (found == nil || len(c.ID) > len(found.ID)) && isVersion(rest) {
-			found = c
+	// The longest id that what follows is only a version of.
+	for i := len(base); i > 0; i = strings.LastIndexAny(base[:i], "-:") {
+		if c, ok := table[base[:i]]; ok && isVersion(base[i:]) {
+			return c, true
 		}
 	}
-	if found == nil {
-		return Capability{}, false
-	}
-	return *found, true
+	return Capability{}, false
 }
 
 // isVersion reports whether the rest of an id says which version of a model it
@@ -128,12 +124,16 @@ func isVersion(rest string) bool {
 //go:embed capabilities.json
 var capabilitiesJSON []byte
 
-var capabilities = sync.OnceValue(func() []Capability {
+var capabilities = sync.OnceValue(func() map[string]Capability {
 	var table struct {
 		Models []Capability `json:"models"`
 	}
 	if err := json.Unmarshal(capabilitiesJSON, &table); err != nil {
 		panic(fmt.Sprintf("bedrockkit: capabilities.json: %v", err)) // a test reads it
 	}
-	return table.Models
+	byID := make(map[string]Capability, len(table.Models))
+	for _, c := range table.Models {
+		byID[string(c.ID)] = c
+	}
+	return byID
 })

@@ -118,7 +118,7 @@ func (id ModelID) Parse() (Identity, error) {
 		return fail("it has %d bytes, Bedrock takes at most %d", len(s), maxModelID)
 	}
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; !isIDByte(c) {
+		if c := s[i]; !idBytes[c] {
 			return fail("the byte %q at offset %d is not allowed; letters, digits and . - _ : / are", c, i)
 		}
 	}
@@ -139,10 +139,13 @@ func (id ModelID) Parse() (Identity, error) {
 	return ident, nil
 }
 
-func isIDByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		c == '.' || c == '-' || c == '_' || c == ':' || c == '/'
-}
+// idBytes are those that an id may have.
+var idBytes = func() (allowed [256]bool) {
+	for c := range allowed {
+		allowed[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(".-_:/", byte(c)) >= 0
+	}
+	return allowed
+}()
 
 // setModel reads "[prefix.]provider.model" and returns what is wrong with it.
 func (ident *Identity) setModel(s string) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -149,6 +150,33 @@ type Response struct {
 	// SDK is the SDK's output, such as a *bedrockruntime.ConverseOutput. It
 	// holds the answer only where Body is nil.
 	SDK any
+}
+
+// ReadAll reads the body of a unary response to its end. One that breaks off is
+// an error of [KindTruncated]; one that lies about its length, as a proxy's can,
+// is found by whoever decodes it.
+func (r *Response) ReadAll() ([]byte, error) {
+	const unsaid, most = 2 << 10, 64 << 10 // most of what is only said
+	room := unsaid
+	if said := r.Header.Get("Content-Length"); said != "" {
+		n, _ := strconv.Atoi(said)
+		room = max(0, min(n, most)) + 1 // for the Read that finds the end
+	}
+	body := make([]byte, 0, room)
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		switch body = body[:len(body)+n]; {
+		case err == io.EOF:
+			return body, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return body, &Error{Kind: KindTruncated, Err: err}
+		case err != nil:
+			return body, err
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
 }
 
 // Region is the AWS region that the call goes to and is priced in, as far as

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -199,10 +198,7 @@ func readBody(resp *Response) (json.RawMessage, error) {
 	switch {
 	case resp.Body != nil:
 		var err error
-		if raw, err = readAll(resp); err != nil {
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil, &Error{Kind: KindTruncated, Err: err}
-			}
+		if raw, err = resp.ReadAll(); err != nil {
 			return nil, err
 		}
 	case resp.SDK != nil:
@@ -219,20 +215,6 @@ func readBody(resp *Response) (json.RawMessage, error) {
 		return nil, &Error{Kind: KindCorrupt, Err: fmt.Errorf("the response of %d bytes is neither a JSON object nor a list", len(raw))}
 	}
 	return raw, nil
-}
-
-// readAll is io.ReadAll with room for what the response says that it has.
-func readAll(resp *Response) ([]byte, error) {
-	const least, most = 2 << 10, 64 << 10 // of what is only said
-	room := least
-	if said := resp.Header.Get("Content-Length"); said != "" {
-		n, _ := strconv.Atoi(said)
-		room = max(0, min(n, most)) + bytes.MinRead
-	}
-	var buf bytes.Buffer
-	buf.Grow(room)
-	_, err := buf.ReadFrom(resp.Body)
-	return buf.Bytes(), err
 }
 
 // usageFromHeader is the usage that the headers tell, unknown where they tell

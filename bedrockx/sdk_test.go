@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/smithy-go/auth/bearer"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
@@ -117,4 +120,76 @@ func TestCredentialsFail(t *testing.T) {
 	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(sdk, quick), model, request("hello"))
 	assert.ErrorIs(t, err, broken)
 	assert.Equal(t, 1, asked)
+}
+
+// What is sent is what the SDK itself would send: the path of each operation for
+// ids of every kind, below any endpoint, and the headers.
+func TestRequestsAreTheSDKs(t *testing.T) {
+	const question = `{"messages":[{"content":[{"text":"Hi"}],"role":"user"}]}`
+	messages := []types.Message{{Role: "user", Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "Hi"}}}}
+	direct := map[bedrockx.Operation]func(context.Context, *bedrockruntime.Client, *string) error{
+		bedrockx.OpConverse: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+			_, err := c.Converse(ctx, &bedrockruntime.ConverseInput{ModelId: id, Messages: messages})
+			return err
+		},
+		bedrockx.OpConverseStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+			out, err := c.ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: id, Messages: messages})
+			if err != nil {
+				return err
+			}
+			return out.GetStream().Close()
+		},
+		bedrockx.OpInvokeModel: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+			_, err := c.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: id, Body: []byte(question), ContentType: aws.String("application/json")})
+			return err
+		},
+		bedrockx.OpInvokeModelStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+			out, err := c.InvokeModelWithResponseStream(ctx, &bedrockruntime.InvokeModelWithResponseStreamInput{
+				ModelId: id, Body: []byte(question), ContentType: aws.String("application/json")})
+			if err != nil {
+				return err
+			}
+			return out.GetStream().Close()
+		},
+	}
+	ids := []bedrockkit.ModelID{
+		"anthropic.claude-3-haiku-20240307-v1:0", "global.amazon.nova-2-lite-v1:0",
+		"arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/abc123",
+		"arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/amazon.titan-text-express-v1",
+		"arn:aws:bedrock:us-east-1:123456789012:provisioned-model/my-model_1",
+	}
+	for op, call := range direct {
+		for _, id := range ids {
+			for _, endpoint := range []string{"", "https://gateway.example/bedrock", "https://gateway.example/a%2Fb/"} {
+				t.Run(fmt.Sprintf("%s,%s,%s", op, id, endpoint), func(t *testing.T) {
+					var theirs, ours wire
+					client := func(w *wire) *bedrockruntime.Client {
+						o := bedrockruntime.Options{Region: "us-west-2", HTTPClient: w, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+							return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}, nil
+						})}
+						if endpoint != "" {
+							o.BaseEndpoint = &endpoint
+						}
+						return bedrockruntime.New(o)
+					}
+					require.NoError(t, call(t.Context(), client(&theirs), aws.String(string(id))))
+					one := &bedrockx.Call{Op: op, Model: id, Body: []byte(question), Decode: func(context.Context, *bedrockx.Response) error { return nil }}
+					require.NoError(t, bedrockx.New(client(&ours)).Do(t.Context(), one))
+					one.End(nil)
+
+					assert.Equal(t, theirs.req.Method, ours.req.Method)
+					assert.Equal(t, theirs.req.URL, ours.req.URL)
+					assert.Equal(t, theirs.req.ContentLength, ours.req.ContentLength)
+					assert.JSONEq(t, string(theirs.body), string(ours.body))
+					// They differ with the attempts that are allowed and with the time.
+					for _, name := range []string{"Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "User-Agent", "X-Amz-Date", "Authorization"} {
+						assert.Contains(t, ours.req.Header, name)
+						theirs.req.Header.Del(name)
+						ours.req.Header.Del(name)
+					}
+					assert.Equal(t, theirs.req.Header, ours.req.Header)
+				})
+			}
+		}
+	}
 }

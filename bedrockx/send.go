@@ -14,6 +14,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go/encoding/httpbinding"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -110,7 +111,7 @@ func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
 func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	var input any
 	call.RequestID, call.Host = "", ""
-	tap := &tap{streaming: call.Op.Streaming()}
+	tap := &tap{op: call.Op}
 	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
 			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", call.api)}
@@ -119,8 +120,8 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 		if input, err = call.SDKInput(); err != nil {
 			return nil, &Error{Kind: KindValidation, Err: err}
 		}
-	} else {
-		tap.body = call.Body
+	} else if call.Op == OpConverse || call.Op == OpConverseStream {
+		tap.model, tap.body = string(call.Model), call.Body
 	}
 	optFns := append(append(tap.optFns[:0], call.Options.SDKOptions...), tap.install)
 	out, meta, err := invoke(ctx, call, input, optFns)
@@ -175,7 +176,7 @@ func (c *Call) serialized(ctx context.Context) ([]byte, error) {
 }
 
 // invoke calls the operation's method. A nil input stands for one that holds
-// only the model id.
+// only the model id, and the call's body where that is InvokeModel's.
 func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
 	model := aws.String(string(call.Model))
 	none := middleware.Metadata{}
@@ -208,6 +209,9 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 			return nil, none, err
 		}
 		in.ModelId = model
+		if input == nil {
+			in.Body = call.Body
+		}
 		// Without it the SDK says application/octet-stream.
 		setDefault(&in.ContentType, &jsonContentType)
 		p := &call.Options.Invoke
@@ -227,6 +231,9 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 			return nil, none, err
 		}
 		in.ModelId = model
+		if input == nil {
+			in.Body = call.Body
+		}
 		setDefault(&in.ContentType, &jsonContentType)
 		p := &call.Options.Invoke
 		setText(&in.GuardrailIdentifier, &p.GuardrailIdentifier)
@@ -262,20 +269,27 @@ func inputAs[T any](input any) (*T, error) {
 }
 
 // A tap sits in the SDK's middleware stack of one attempt, on the side of the
-// wire: it puts our JSON in the place of the SDK's, and takes the raw body of
-// a success away before the SDK decodes it. All between stays the SDK's:
-// path, headers, hash, signature and typed errors.
+// wire: it puts our JSON of Converse in the place of the SDK's serializer, and
+// takes the raw body of a success away before the SDK decodes it. All between
+// stays the SDK's: endpoint, headers, hash, signature and typed errors.
 type tap struct {
-	body      []byte // what goes out, nil for the SDK's own serialization
-	streaming bool
-	host      string // that it was sent to
-	header    http.Header
-	taken     io.ReadCloser
+	op     Operation
+	model  string
+	body   []byte // what goes out, nil for the SDK's own serialization
+	host   string // that it was sent to
+	header http.Header
+	taken  io.ReadCloser
 
 	// What else an attempt needs, in one allocation.
+	nothing  nothing
 	response Response
 	optFns   [4]func(*bedrockruntime.Options)
 }
+
+// nothing is the body that the SDK decodes in place of the one that was taken.
+type nothing struct{ strings.Reader }
+
+func (*nothing) Close() error { return nil }
 
 func (t *tap) install(o *bedrockruntime.Options) {
 	o.Retryer = aws.NopRetryer{} // one attempt: the retries are ours
@@ -291,7 +305,13 @@ func (t *tap) addTo(stack *middleware.Stack) error {
 		}
 	}
 	if t.body != nil {
-		if err := stack.Serialize.Add(middleware.SerializeMiddlewareFunc("bedrockkit.Body", t.handleSerialize), middleware.After); err != nil {
+		const serializer = "OperationSerializer"
+		ours := middleware.SerializeMiddlewareFunc(serializer, t.handleSerialize)
+		if _, ok := stack.Serialize.Get(serializer); ok {
+			if _, err := stack.Serialize.Swap(serializer, ours); err != nil {
+				return err
+			}
+		} else if err := stack.Serialize.Add(ours, middleware.After); err != nil {
 			return err
 		}
 	}
@@ -299,12 +319,14 @@ func (t *tap) addTo(stack *middleware.Stack) error {
 	// ClientLogMode reads a body before it is taken; that of a stream never, as
 	// it would be read to its end first.
 	const logger = "RequestResponseLogger"
-	if _, ok := stack.Deserialize.Get(logger); ok && !t.streaming {
+	if _, ok := stack.Deserialize.Get(logger); ok && !t.op.Streaming() {
 		return stack.Deserialize.Insert(tap, logger, middleware.Before)
 	}
 	return stack.Deserialize.Add(tap, middleware.After)
 }
 
+// handleSerialize does for Converse and ConverseStream what the SDK's serializer
+// does: the path below the endpoint, the content type and the body.
 func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
 	req, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
@@ -314,6 +336,13 @@ func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput,
 	if err != nil {
 		return middleware.SerializeOutput{}, middleware.Metadata{}, err
 	}
+	const model = "/model/"
+	action := "/converse"
+	if t.op == OpConverseStream {
+		action = "/converse-stream"
+	}
+	req.Method = http.MethodPost
+	req.URL.Path, req.URL.RawPath = model+t.model+action, model+httpbinding.EscapePath(t.model, true)+action
 	req.Header.Set("Content-Type", "application/json")
 	in.Request = req
 	return next.HandleSerialize(ctx, in)
@@ -331,7 +360,8 @@ func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeIn
 	t.header = resp.Header
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		t.taken = resp.Body
-		resp.Body = io.NopCloser(strings.NewReader("{}"))
+		t.nothing.Reset("{}")
+		resp.Body = &t.nothing
 	} else {
 		// An error's body is read whole by the SDK, so it needs a bound.
 		resp.Body = struct {

@@ -163,6 +163,13 @@ func (c *Client) send(ctx context.Context, req Request, o Options) (*Response, e
 	return r, nil
 }
 
+// prefills reports whether a model goes on with what it is given as the
+// beginning of its answer, as far as that is known.
+func (c *Client) prefills(model bedrockkit.ModelID) bool {
+	capability, known := c.capabilities(model)
+	return !known || capability.Has(bedrockkit.FeaturePrefill)
+}
+
 // Stream sends one request and returns the answer as it comes. Tools are not
 // run; see [Client.RunStream]. The error is a [*bedrockx.Error].
 func (c *Client) Stream(ctx context.Context, req Request, optFns ...func(*Options)) (*stream.Stream, error) {
@@ -225,7 +232,7 @@ func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx
 			return req.sdkStreamInput(in), nil
 		},
 	}
-	if capability, known := c.capabilities(req.Model); req.Thinking == 0 && (!known || capability.Has(bedrockkit.FeaturePrefill)) {
+	if op == bedrockx.OpConverseStream && req.Thinking == 0 && c.prefills(req.Model) {
 		call.Continuation = func(soFar string) (*bedrockx.Call, error) {
 			again := *req
 			again.Messages = Append(req.Messages, Assistant(soFar))

@@ -356,7 +356,7 @@ func appendMap(b []byte, m map[string]string, appendValue func([]byte, string) [
 
 // sizeHint is about the size of the body.
 func (r *Request) sizeHint() int {
-	n := 512 + len(r.AdditionalFields) + r.System.sizeHint()
+	n := 256 + len(r.AdditionalFields) + r.System.sizeHint()
 	for _, t := range r.Tools {
 		n += len(t.InputSchema) + textSize(t.Description) + 2*frame
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
@@ -56,6 +55,24 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 	if err != nil {
 		return err
 	}
+	var plain plainAnswer
+	if plain.scan(raw) {
+		r.Message, r.AdditionalFields, r.Trace = plain.message, nil, nil
+		call.Usage, call.StopReason = plain.usage, plain.reason
+		if plain.tier != "" {
+			call.ServiceTier = plain.tier
+		}
+	} else if err := r.decodeParts(call, raw); err != nil {
+		return err
+	}
+	if len(call.OnText) > 0 {
+		return call.Text(r.Message.Text())
+	}
+	return nil
+}
+
+// decodeParts reads a response of any kind.
+func (r *Response) decodeParts(call *bedrockx.Call, raw []byte) (err error) {
 	corrupt := func(format string, args ...any) error {
 		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf(format, args...)}
 	}
@@ -93,9 +110,6 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 		call.ServiceTier = bedrockkit.ServiceTier(served)
 	}
 	r.AdditionalFields, r.Trace = bytes.Clone(find(body, "additionalModelResponseFields")), bytes.Clone(find(body, "trace"))
-	if len(call.OnText) > 0 {
-		return call.Text(r.Message.Text())
-	}
 	return nil
 }
 
@@ -116,11 +130,7 @@ func rawResponse(resp *bedrockx.Response) ([]byte, error) {
 	if resp.Body == nil {
 		return fromSDK(resp.SDK)
 	}
-	raw, err := io.ReadAll(resp.Body)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, &bedrockx.Error{Kind: bedrockx.KindTruncated, Err: err}
-	}
-	return raw, err
+	return resp.ReadAll()
 }
 
 // settle takes over what the pipeline knows of the call.

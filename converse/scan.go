@@ -1,0 +1,119 @@
+package converse
+
+import (
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
+)
+
+// A plainAnswer is what nearly every Converse response is: texts, and nothing
+// that this version does not know.
+type plainAnswer struct {
+	message Message
+	usage   bedrockkit.Usage
+	reason  bedrockkit.StopReason
+	tier    bedrockkit.ServiceTier
+}
+
+// scan reads a response in one pass and reports whether it is a plain answer.
+// What it refuses is read by parts.
+func (a *plainAnswer) scan(data []byte) bool {
+	s := jsonscan.New(data)
+	// A member that comes twice is left to those who know which one counts.
+	once := func(seen *uint, member uint) bool {
+		first := *seen&member == 0
+		*seen |= member
+		return first
+	}
+	const (
+		output = 1 << iota
+		stopReason
+		usage
+		serviceTier
+		message
+		role
+		content
+		inputTokens
+		outputTokens
+		cacheRead
+		cacheWrite
+	)
+	var seen uint
+	count := func(to *int64, member uint) bool {
+		n, ok := s.Number()
+		*to = int64(n)
+		return ok && once(&seen, member)
+	}
+	ok := s.Object(func(key []byte) bool {
+		switch string(key) {
+		case "output":
+			return once(&seen, output) && s.Object(func(key []byte) bool {
+				return string(key) == "message" && once(&seen, message) && s.Object(func(key []byte) bool {
+					switch string(key) {
+					case "role":
+						text, ok := str(&s)
+						a.message.Role = Role(text)
+						return ok && once(&seen, role)
+					case "content":
+						a.message.Content = Contents{}
+						return once(&seen, content) && s.List(func() bool {
+							blocks := 0
+							ok := s.Object(func(key []byte) bool {
+								if string(key) != "text" {
+									return false
+								}
+								text, ok := str(&s)
+								a.message.Content = append(a.message.Content, Text(text))
+								blocks++
+								return ok
+							})
+							return ok && blocks == 1
+						})
+					}
+					return false
+				})
+			})
+		case "stopReason":
+			text, ok := str(&s)
+			a.reason = bedrockkit.StopReason(text)
+			return ok && text != "" && once(&seen, stopReason)
+		case "usage":
+			return once(&seen, usage) && s.Object(func(key []byte) bool {
+				switch string(key) {
+				case "inputTokens":
+					return count(&a.usage.InputTokens, inputTokens)
+				case "outputTokens":
+					return count(&a.usage.OutputTokens, outputTokens)
+				case "cacheReadInputTokens":
+					return count(&a.usage.CacheReadTokens, cacheRead)
+				case "cacheWriteInputTokens":
+					return count(&a.usage.CacheWrite5mTokens, cacheWrite)
+				case "totalTokens":
+					return s.Digits()
+				}
+				return false
+			})
+		case "metrics":
+			return s.Object(func(key []byte) bool { return string(key) == "latencyMs" && s.Digits() })
+		case "serviceTier":
+			return once(&seen, serviceTier) && s.Object(func(key []byte) bool {
+				text, ok := str(&s)
+				a.tier = bedrockkit.ServiceTier(text)
+				return ok && string(key) == "type"
+			})
+		case "performanceConfig":
+			return s.Object(func(key []byte) bool { return string(key) == "latency" && s.Name() })
+		}
+		return false
+	})
+	const needed = output | message | role | content | stopReason | usage | inputTokens
+	return ok && s.End() && seen&needed == needed && !a.reason.Malformed()
+}
+
+// str is the text of a string.
+func str(s *jsonscan.Scanner) (string, bool) {
+	raw, ok := s.Str()
+	if ok && !jsonscan.Plain(raw) {
+		raw, ok = jsonscan.AppendString(nil, raw)
+	}
+	return string(raw), ok
+}
