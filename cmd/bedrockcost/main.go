@@ -45,6 +45,14 @@ func main() {
 // errUsage is the error of wrong arguments.
 var errUsage = errors.New("wrong arguments")
 
+const usage = `bedrockcost says what Amazon Bedrock costs, exactly.
+
+  bedrockcost -model ID -in N -out N    one usage
+  bedrockcost -workload FILE            a month of a workload
+  bedrockcost                           a month of an example, a manga store's assistant
+
+`
+
 type arguments struct {
 	model                       string
 	usage                       bedrockkit.Usage
@@ -57,6 +65,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var a arguments
 	flags := flag.NewFlagSet("bedrockcost", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
 	flags.StringVar(&a.model, "model", "", "price one usage of this model: an id, an inference profile or an ARN")
 	flags.Int64Var(&a.usage.InputTokens, "in", 0, "input tokens, without those of the prompt cache")
 	flags.Int64Var(&a.usage.OutputTokens, "out", 0, "output tokens")
@@ -224,7 +236,11 @@ func (a *arguments) forecast(table *pricing.Table, stdin io.Reader, stdout io.Wr
 	if a.asJSON {
 		return printJSON(stdout, f)
 	}
-	return printForecast(stdout, &w, &f)
+	if err := printForecast(stdout, &w, &f); err != nil || a.workload != "" {
+		return err
+	}
+	_, err = fmt.Fprint(stdout, "\nThis is an example, the assistant of a manga store; -workload FILE forecasts yours.\n")
+	return err
 }
 
 func printForecast(stdout io.Writer, in *pricing.Workload, f *pricing.Forecast) error {

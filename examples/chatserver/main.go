@@ -37,10 +37,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "chatserver:", err)
-		}
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "chatserver:", err)
 		os.Exit(1)
 	}
 }
@@ -180,7 +178,7 @@ func build(ctx context.Context, s settings, log *slog.Logger) (*server, func(), 
 		client = bedrockx.New(fake.Client(), bedrockx.Service)
 		closeBedrock = func() { fake.Close() }
 		srv.info.Backend = "offline"
-		srv.info.Notice = "This is the offline assistant: it knows the store's catalogue and nothing else. Costs are what the real model would cost. / これはオフラインの模擬アシスタントです。"
+		srv.info.Notice = "This is the offline assistant: it knows the store's catalogue and nothing else. Costs are what the real model would cost."
 	}
 	srv.assistant = newAssistant(client, shop.New(books), models)
 	return srv, closeBedrock, nil

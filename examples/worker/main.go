@@ -36,6 +36,9 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *jobs < 1 || *kills < 0 {
+		log.Fatalf("-jobs is %d and -kills is %d; jobs must be at least 1, kills at least 0", *jobs, *kills)
+	}
 	var err error
 	if *services != "" {
 		err = work(ctx, *services, *results)

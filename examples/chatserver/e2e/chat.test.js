@@ -204,6 +204,9 @@ describe("the page", () => {
     const { page, close } = await open(await serve(1000));
     await page.locator("#notice:not([hidden])").waitFor();
     assert.match(await page.locator("#notice").innerText(), /offline/);
+    await page.locator("#language").click();
+    assert.match(await page.locator("#notice").innerText(), /オフライン/);
+    assert.equal(await page.locator("#notice").getAttribute("lang"), "ja");
     await close();
   });
 

@@ -304,9 +304,10 @@ function focusDesk() {
 }
 
 function showInfo() {
-  byId("notice").textContent = info.notice;
-  byId("notice").hidden = info.notice === "";
-  byId("notice").lang = languageOf(info.notice);
+  const notice = words.notices[info.backend] ?? info.notice;
+  byId("notice").textContent = notice;
+  byId("notice").hidden = notice === "";
+  byId("notice").lang = languageOf(notice);
   const chosen = document.querySelector("input[name=model]:checked")?.value
     ?? shelf.current.turns.at(-1)?.model ?? "sonnet";
   const known = info.models.some(({ name }) => name === chosen) ? chosen : info.models[0]?.name;

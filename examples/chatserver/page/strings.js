@@ -106,6 +106,7 @@ const english = {
     gap: ["A part of the answer was lost on its way.", "Try again: the question will be answered anew."],
   },
   errorOther: "Something went wrong.",
+  notices: {}, // the server says it in English
 };
 
 const japanese = {
@@ -212,6 +213,10 @@ const japanese = {
     gap: ["回答の一部が届きませんでした。", "もう一度試すと、最初から回答します。"],
   },
   errorOther: "問題が起きました。",
+  notices: {
+    offline: "オフラインの模擬アシスタントです。店のカタログのことだけにお答えします。料金は、実際のモデルでかかる金額です。",
+    aws: "Amazon Bedrockのモデルがお答えします。回答ごとに料金がかかります。",
+  },
 };
 
 const languages = { en: english, ja: japanese };
