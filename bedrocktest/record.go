@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -29,9 +31,10 @@ import (
 //	os.WriteFile("testdata/greeting.txtar", rec.Capture().Text(), 0o644)
 //
 // What authenticates is not kept: of the headers only those that describe the
-// content are, and account numbers in ARNs are replaced. Prompts and answers
-// are kept, for that is what is recorded. Its methods may be called by many
-// goroutines.
+// content are, of the query nothing that signs, and the account numbers in ARNs
+// and of the owners of buckets are replaced. Prompts and answers are kept, for
+// that is what is recorded. A bidirectional stream passes and is not recorded.
+// Its methods may be called by many goroutines.
 type Recorder struct {
 	next interface {
 		Do(*http.Request) (*http.Response, error)
@@ -54,14 +57,21 @@ func NewRecorder(next interface {
 // maxRecorded bounds a body that is recorded, in bytes.
 const maxRecorded = 64 << 20
 
-// Do sends a request and records it.
+// Do sends a request and records it. The body must have at most 64 MiB.
 func (rec *Recorder) Do(r *http.Request) (*http.Response, error) {
-	e := &Exchange{Method: r.Method, Path: string(redact([]byte(r.URL.EscapedPath()))), Query: r.URL.RawQuery, RequestHeader: kept(r.Header)}
+	path := r.URL.EscapedPath()
+	if rt, _, _ := match(r.Method, path); rt.op == OpInvokeModelWithBidirectionalStream {
+		return rec.next.Do(r) // its body lasts as long as the session
+	}
+	e := &Exchange{Method: r.Method, Path: string(redact([]byte(path))), Query: keptQuery(r.URL.Query()), RequestHeader: kept(r.Header)}
 	if r.Body != nil && r.Body != http.NoBody {
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxRecorded))
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxRecorded+1))
 		r.Body.Close()
 		if err != nil {
 			return nil, err
+		}
+		if len(body) > maxRecorded {
+			return nil, fmt.Errorf("bedrocktest: recording %s %s: the request's body has more than %d bytes", r.Method, path, maxRecorded)
 		}
 		r = r.Clone(r.Context())
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -116,25 +126,33 @@ func kept(h http.Header) http.Header {
 		switch key = textproto.CanonicalMIMEHeaderKey(key); {
 		case key == "Content-Type", key == "Accept", key == "Retry-After", key == "Content-Encoding",
 			key == "X-Amzn-Errortype", key == "X-Amzn-Requestid", strings.HasPrefix(key, "X-Amzn-Bedrock-"):
-			out[key] = values
+			for _, v := range values {
+				out.Add(key, string(redact([]byte(v))))
+			}
 		}
 	}
 	return out
 }
 
-var accountInARN = regexp.MustCompile(`(arn(?::|%3A)aws[a-z-]*(?::|%3A)[a-z0-9-]*(?::|%3A)[a-z0-9-]*(?::|%3A))\d{12}`)
+// keptQuery is a query without what signs a URL, in the order of its keys.
+func keptQuery(q url.Values) string {
+	q = maps.Clone(q)
+	maps.DeleteFunc(q, func(key string, _ []string) bool { return strings.HasPrefix(strings.ToLower(key), "x-amz-") })
+	return string(redact([]byte(q.Encode())))
+}
 
-// redact replaces the account numbers of ARNs. A stream is taken apart for it,
-// because its frames hold checksums.
+var accountNumber = regexp.MustCompile(`((?i:arn(?::|%3A)aws[a-z-]*(?::|%3A)[a-z0-9-]*(?::|%3A)[a-z0-9-]*(?::|%3A))|"(?:b|s3B)ucketOwner"\s*:\s*")\d{12}`)
+
+// redact replaces account numbers. A stream is taken apart for it, because its
+// frames hold checksums and its chunks base64.
 func redact(b []byte) []byte {
-	if !accountInARN.Match(b) {
-		return b
-	}
 	if events, ok := decodeEvents(b); ok {
-		b, _ = encodeEvents(accountInARN.ReplaceAll(events, []byte("${1}"+accountID)))
+		if accountNumber.Match(events) {
+			b, _ = encodeEvents(accountNumber.ReplaceAll(events, []byte("${1}"+accountID)))
+		}
 		return b
 	}
-	return accountInARN.ReplaceAll(b, []byte("${1}"+accountID))
+	return accountNumber.ReplaceAll(b, []byte("${1}"+accountID))
 }
 
 // A Capture is a list of exchanges with Bedrock. As text it is a txtar archive,
@@ -404,8 +422,16 @@ func archive(text []byte) func(yield func(string, []byte) bool) {
 }
 
 // Responder replays the capture: it answers a request with the first exchange
-// that is left of the same method, path and body, where JSON is compared by
-// its content. What it does not hold it leaves to next, which may be nil.
+// that is left of the same method, path, query and body, where JSON is compared
+// by its content. What it does not hold it leaves to next, which may be nil.
+//
+// As a hook it replays every operation, and before the server has a word to say
+// of the request:
+//
+//	srv.Control(bedrocktest.AnyOp, capture.Responder(nil)).Keep()
+//
+// As [Options.Responder] it replays what models answered and nothing else: the
+// server validates requests, counts tokens and computes embeddings by itself.
 func (c *Capture) Responder(next Responder) Responder {
 	var mu sync.Mutex
 	left := slices.Clone(c.Exchanges)
@@ -435,7 +461,8 @@ func (c *Capture) Responder(next Responder) Responder {
 }
 
 func (e *Exchange) answers(req *Request) bool {
-	return e.Method == req.Method && e.Path == string(redact([]byte(req.Path))) &&
+	query, err := url.ParseQuery(e.Query)
+	return err == nil && e.Method == req.Method && e.Path == string(redact([]byte(req.Path))) && keptQuery(query) == keptQuery(req.Query) &&
 		(bytes.Equal(e.Request, redact(req.Body)) || sameJSON(e.Request, redact(req.Body)))
 }
 

@@ -2,9 +2,13 @@ package bedrocktest_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -114,6 +118,108 @@ func TestRecordAndReplay(t *testing.T) {
 	var throttled *types.ThrottlingException
 	require.ErrorAs(t, gotErr, &throttled)
 }
+
+// Whatever a request or an answer may hold of an account and its keys, a capture
+// holds none of it.
+func TestRecorderKeepsNoSecrets(t *testing.T) {
+	const account, token = "999988887777", "c2VjcmV0LXRva2Vu"
+	real := bedrocktest.NewServer(t, inProcess)
+	rec := bedrocktest.NewRecorder(real.HTTPClient())
+	send := func(path, body string, reply *bedrocktest.Reply) {
+		req := request(t, real, path, body)
+		req.Header.Set("X-Amz-Security-Token", token)
+		req.Header.Set("X-Amzn-Bedrock-GuardrailIdentifier", "arn:aws:bedrock:us-east-1:"+account+":guardrail/abc")
+		real.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply { return reply })
+		resp, err := rec.Do(req)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		resp.Body.Close()
+	}
+	denied := bedrocktest.Error(403, "AccessDeniedException", "User: arn:aws:sts::"+account+":assumed-role/x is not authorized")
+	send("/model/arn%3aaws%3abedrock%3aus-east-1%3a"+account+"%3Aapplication-inference-profile%2Fx/converse?X-Amz-Signature="+token+"&x-amz-credential=AKIA",
+		`{"messages":[`+user+`],"x":{"s3Location":{"uri":"s3://b/k","bucketOwner": "`+account+`"}}}`, denied)
+	send("/async-invoke?nextToken=1", "", bedrocktest.Body(200, "application/json", []byte(`{"s3BucketOwner":"`+account+`"}`)))
+	// A chunk of an InvokeModel stream is base64 within a frame.
+	send("/model/"+haiku+"/invoke-with-response-stream", string(anthropicBody("Hi")), bedrocktest.Text("").Chunks("It is arn:aws:iam::"+account+":role/x"))
+
+	text := string(rec.Capture().Text())
+	for _, secret := range []string{account, token, "AKIA", "test-key"} {
+		assert.NotContains(t, text, secret)
+	}
+	assert.Contains(t, text, "It is arn:aws:iam::123456789012:role/x")
+	assert.Contains(t, text, "GET /async-invoke?nextToken=1\n")
+	assert.NotContains(t, text, "base64", "every body is readable")
+}
+
+// As a hook, a capture replays what the server would compute or refuse by itself.
+func TestReplayOfEveryOperation(t *testing.T) {
+	steps := []struct{ path, body, answer string }{
+		{"/model/new.model-v9:0/converse", `{"messages":[` + user + `]}`, `{"stopReason":"end_turn"}`},
+		{"/model/amazon.titan-embed-text-v2:0/invoke", `{"inputText":"Hi"}`, `{"embedding":[1,2],"inputTextTokenCount":3}`},
+		{"/model/anthropic.claude-haiku-4-5-20251001-v1:0/count-tokens", `{"input":{"converse":{"messages":[` + user + `]}}}`, `{"inputTokens":12345}`},
+		{"/foundation-models?byProvider=x", "", `{"modelSummaries":[{"modelId":"x"}]}`},
+		{"/foundation-models?byProvider=y", "", `{"modelSummaries":[{"modelId":"y"}]}`},
+	}
+	real := bedrocktest.NewServer(t, inProcess)
+	rec := bedrocktest.NewRecorder(real.HTTPClient())
+	for _, step := range steps {
+		real.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+			return bedrocktest.Body(200, "application/json", []byte(step.answer))
+		})
+		resp, err := rec.Do(request(t, real, step.path, step.body))
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		resp.Body.Close()
+	}
+	capture, err := bedrocktest.ParseCapture(rec.Capture().Text())
+	require.NoError(t, err)
+
+	srv := bedrocktest.NewServer(t, inProcess)
+	srv.Control(bedrocktest.AnyOp, capture.Responder(nil)).Keep()
+	slices.Reverse(steps) // each request finds its own
+	for _, step := range steps {
+		resp, body := do(t, srv, request(t, srv, step.path, step.body))
+		assert.Equal(t, 200, resp.StatusCode)
+		assert.Equal(t, step.answer, body)
+	}
+}
+
+// A recorder stands in the way of no session: it would wait for the end of its
+// input before it sends any.
+func TestRecorderPassesSessions(t *testing.T) {
+	rec := bedrocktest.NewRecorder(doerFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: r.Body}, nil
+	}))
+	in, _ := io.Pipe()
+	defer in.Close()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://x/model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream", in)
+	require.NoError(t, err)
+	_, err = rec.Do(req)
+	require.NoError(t, err)
+	assert.Empty(t, rec.Capture().Exchanges)
+}
+
+type doerFunc func(*http.Request) (*http.Response, error)
+
+func (f doerFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A request that is too large to be kept is not sent in part.
+func TestRecorderRefusesWhatItCannotKeep(t *testing.T) {
+	rec := bedrocktest.NewRecorder(doerFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("it was sent")
+		return nil, io.EOF
+	}))
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://x/model/m/invoke", io.LimitReader(endless{}, 64<<20+1))
+	require.NoError(t, err)
+	_, err = rec.Do(req)
+	require.ErrorContains(t, err, "recording POST /model/m/invoke: the request's body has more than 67108864 bytes")
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestParseCaptureErrors(t *testing.T) {
 	for text, want := range map[string]string{
