@@ -72,10 +72,12 @@ func sign(r *http.Request, body []byte, secret, date, region string, signedHeade
 	}
 	line("")
 	line(strings.Join(signedHeaders, ";"))
-	hash := r.Header.Get("X-Amz-Content-Sha256")
-	if hash == "" {
-		sum := sha256.Sum256(body)
-		hash = hex.EncodeToString(sum[:])
+	// The hash is that of the body that came, whatever the header claims; only
+	// words such as STREAMING-AWS4-HMAC-SHA256-EVENTS stand for themselves.
+	bodySum := sha256.Sum256(body)
+	hash := hex.EncodeToString(bodySum[:])
+	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && len(claimed) != len(hash) {
+		hash = claimed
 	}
 	canonical.WriteString(hash)
 

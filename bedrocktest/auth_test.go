@@ -2,12 +2,16 @@ package bedrocktest_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
@@ -113,4 +117,20 @@ func TestSignatureIsChecked(t *testing.T) {
 		resp, _ = do(t, srv, req)
 		assert.Equal(t, 200, resp.StatusCode)
 	})
+}
+
+// A signature covers the body, also where the client says its hash in a header.
+func TestSignatureCoversTheBody(t *testing.T) {
+	srv := echoServer(t, func(o *bedrocktest.Options) { o.Secret = "s3cret" })
+	const signed, other = `{"messages":[` + user + `]}`, `{"messages":[{"role":"user","content":[{"text":"Ho"}]}]}`
+	for body, want := range map[string]int{signed: 200, other: 403} {
+		req := request(t, srv, "/model/amazon.nova-lite-v1%3A0/converse", body)
+		sum := sha256.Sum256([]byte(signed))
+		hash := hex.EncodeToString(sum[:])
+		req.Header.Set("X-Amz-Content-Sha256", hash)
+		creds := aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "s3cret"}
+		require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), creds, req, hash, "bedrock", "us-east-1", time.Now()))
+		resp, _ := do(t, srv, req)
+		assert.Equal(t, want, resp.StatusCode, body)
+	}
 }
