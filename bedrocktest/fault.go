@@ -1,8 +1,10 @@
 package bedrocktest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +28,29 @@ type Fault struct {
 
 	Instead *Reply
 	Apply   func(*Reply)
+}
+
+// check says what is wrong with a fault.
+func (f Fault) check() error {
+	which := 0
+	for _, set := range []bool{f.Nth != 0, f.Every != 0, f.Chance != 0} {
+		if set {
+			which++
+		}
+	}
+	switch {
+	case f.Op != AnyOp && !f.Op.known():
+		return fmt.Errorf("no such operation: %q", f.Op)
+	case f.Nth < 0 || f.Every < 0:
+		return errors.New("requests are counted from 1")
+	case !(f.Chance >= 0 && f.Chance <= 1):
+		return fmt.Errorf("a chance of %v; it is from 0 to 1", f.Chance)
+	case which > 1:
+		return errors.New("it says twice which requests: only one of nth, every and chance can be set")
+	case f.Instead == nil && f.Apply == nil:
+		return errors.New("it does not say what happens, as error=ThrottlingException or cut=100")
+	}
+	return nil
 }
 
 // faults finds the faults that hit a request.
@@ -66,7 +91,7 @@ func (s *Server) faults(req *Request) (instead *Reply, apply []func(*Reply)) {
 //	every=10,error=ThrottlingException
 //	chance=0.05,exception=ModelStreamErrorException@3
 //
-// Which requests: op=NAME, nth=N, every=N, chance=P. What happens, one of:
+// Which requests: op=NAME and one of nth=N, every=N, chance=P. What happens, one of:
 // error=CODE · html=STATUS · gzip=BYTES · cut=BYTES · abort=BYTES · end=EVENTS ·
 // exception=CODE@EVENTS · corrupt=EVENTS · claim=EVENTS · stall (before the
 // headers) · stall=EVENTS · delay=DURATION · pace=TOKENS (a second).
@@ -75,9 +100,15 @@ func ParseFault(s string) (Fault, error) {
 	fail := func(part, want string) (Fault, error) {
 		return Fault{}, fmt.Errorf("fault %q: %q: %s", s, part, want)
 	}
+	var seen []string
 	for part := range strings.SplitSeq(s, ",") {
 		part = strings.TrimSpace(part)
 		key, value, hasValue := strings.Cut(part, "=")
+		if slices.Contains(seen, key) {
+			return fail(part, "it is said twice")
+		}
+		seen = append(seen, key)
+		had := f.Instead != nil || f.Apply != nil
 		var n int64
 		var err error
 		switch key {
@@ -85,6 +116,9 @@ func ParseFault(s string) (Fault, error) {
 			if n, err = strconv.ParseInt(value, 10, 32); err != nil || n < 0 {
 				return fail(part, "a whole number is expected, as in "+key+"=3")
 			}
+		}
+		if n == 0 && (key == "nth" || key == "every") {
+			return fail(part, "requests are counted from 1")
 		}
 		apply := func(fn func(*Reply)) { f.Apply = fn }
 		switch key {
@@ -98,8 +132,8 @@ func ParseFault(s string) (Fault, error) {
 		case "every":
 			f.Every = int(n)
 		case "chance":
-			if f.Chance, err = strconv.ParseFloat(value, 64); err != nil || !(f.Chance >= 0 && f.Chance <= 1) {
-				return fail(part, "a number from 0 to 1 is expected, as in chance=0.05")
+			if f.Chance, err = strconv.ParseFloat(value, 64); err != nil || !(f.Chance > 0 && f.Chance <= 1) {
+				return fail(part, "a number above 0, and up to 1, is expected, as in chance=0.05")
 			}
 		case "error":
 			if _, ok := exceptions[value]; !ok {
@@ -156,9 +190,12 @@ func ParseFault(s string) (Fault, error) {
 		default:
 			return fail(part, "no such setting")
 		}
+		if does := key != "op" && key != "nth" && key != "every" && key != "chance"; does && had {
+			return fail(part, "only one thing can happen; what happens besides is a fault of its own")
+		}
 	}
-	if f.Instead == nil && f.Apply == nil {
-		return Fault{}, fmt.Errorf("fault %q: it does not say what happens, as error=ThrottlingException or cut=100", s)
+	if err := f.check(); err != nil {
+		return Fault{}, fmt.Errorf("fault %q: %w", s, err)
 	}
 	return f, nil
 }

@@ -96,24 +96,52 @@ func TestFaultDelay(t *testing.T) {
 
 func TestParseFaultErrors(t *testing.T) {
 	for s, want := range map[string]string{
-		"":                   "no such setting",
-		"nth=2":              "does not say what happens",
-		"op=Nothing,cut=1":   "no such operation",
-		"cut=x":              "a whole number is expected",
-		"cut=-1":             "a whole number is expected",
-		"chance=2,cut=1":     "a number from 0 to 1",
-		"chance=NaN,cut=1":   "a number from 0 to 1",
-		"error=Oops":         "no such exception",
-		"html=7":             "an HTTP status",
-		"exception=x@1":      "an exception and a number",
-		"stall=x":            "a number of events",
-		"delay=3":            "a duration",
-		"pace=0":             "tokens a second",
-		"frobnicate=1,cut=1": "no such setting",
+		"":                                   "no such setting",
+		"nth=2":                              "does not say what happens",
+		"op=Nothing,cut=1":                   "no such operation",
+		"cut=x":                              "a whole number is expected",
+		"cut=-1":                             "a whole number is expected",
+		"chance=2,cut=1":                     "a number above 0",
+		"chance=NaN,cut=1":                   "a number above 0",
+		"chance=0,cut=1":                     "a number above 0",
+		"nth=0,cut=1":                        "counted from 1",
+		"every=0,cut=1":                      "counted from 1",
+		"nth=1,every=2,end=1":                "twice which requests",
+		"nth=1,nth=2,cut=1":                  "it is said twice",
+		"cut=1,abort=2":                      "only one thing can happen",
+		"error=ThrottlingException,delay=1s": "only one thing can happen",
+		"error=Oops":                         "no such exception",
+		"html=7":                             "an HTTP status",
+		"exception=x@1":                      "an exception and a number",
+		"stall=x":                            "a number of events",
+		"delay=3":                            "a duration",
+		"pace=0":                             "tokens a second",
+		"frobnicate=1,cut=1":                 "no such setting",
 	} {
 		_, err := bedrocktest.ParseFault(s)
 		require.Error(t, err, s)
 		assert.Contains(t, err.Error(), want)
+	}
+}
+
+// What cannot be meant is told when the server is started.
+func TestOptionErrors(t *testing.T) {
+	cut := func(r *bedrocktest.Reply) { r.CutAfter(1) }
+	for want, opt := range map[string]func(*bedrocktest.Options){
+		`fault 1: it does not say what happens`: func(o *bedrocktest.Options) { o.Faults = []bedrocktest.Fault{{Nth: 1}} },
+		`fault 1: no such operation: "Convers"`: func(o *bedrocktest.Options) { o.Faults = []bedrocktest.Fault{{Op: "Convers", Apply: cut}} },
+		`fault 1: requests are counted from 1`:  func(o *bedrocktest.Options) { o.Faults = []bedrocktest.Fault{{Nth: -1, Apply: cut}} },
+		`fault 1: a chance of 5`:                func(o *bedrocktest.Options) { o.Faults = []bedrocktest.Fault{{Chance: 5, Apply: cut}} },
+		`fault 2: it says twice which requests`: func(o *bedrocktest.Options) {
+			o.Faults = []bedrocktest.Fault{{Apply: cut}, {Every: 2, Chance: 0.5, Apply: cut}}
+		},
+		`guardrail "g": the pattern card: error parsing regexp`: func(o *bedrocktest.Options) {
+			o.Guardrails = []bedrocktest.Guardrail{{ID: "g", Patterns: map[string]string{"card": "("}}}
+		},
+		`guardrail "": it has no ID`: func(o *bedrocktest.Options) { o.Guardrails = []bedrocktest.Guardrail{{}} },
+	} {
+		_, err := bedrocktest.New(inProcess, opt)
+		require.ErrorContains(t, err, "bedrocktest: "+want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package bedrocktest
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,8 +20,8 @@ type Guardrail struct {
 	// Words block a text that holds one, in any case.
 	Words []string
 
-	// Patterns by name. What matches is replaced by {name}. A pattern that
-	// does not compile never matches.
+	// Patterns by name, in the syntax of package regexp. What matches is
+	// replaced by {name}.
 	Patterns map[string]string
 
 	// InputMessage and OutputMessage stand in place of what is blocked.
@@ -39,7 +40,21 @@ type finding struct {
 
 func (f finding) intervened() bool { return f.blocked || f.changed }
 
-func (g *Guardrail) check(text, message string) finding {
+// check says what is wrong with a guardrail.
+func (g Guardrail) check() error {
+	if g.ID == "" {
+		return errors.New("it has no ID")
+	}
+	for _, name := range sortedKeys(g.Patterns) {
+		if _, err := regexp.Compile(g.Patterns[name]); err != nil {
+			return fmt.Errorf("the pattern %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// find looks into a text.
+func (g *Guardrail) find(text, message string) finding {
 	f := finding{text: text, characters: utf8.RuneCountInString(text)}
 	lower := strings.ToLower(text)
 	for _, w := range g.Words {
@@ -49,10 +64,7 @@ func (g *Guardrail) check(text, message string) finding {
 		}
 	}
 	for _, name := range sortedKeys(g.Patterns) {
-		re, err := regexp.Compile(g.Patterns[name])
-		if err != nil {
-			continue
-		}
+		re := regexp.MustCompile(g.Patterns[name]) // New has checked it
 		for _, match := range re.FindAllString(f.text, -1) {
 			f.regexes = append(f.regexes, object{"name": name, "match": match, "regex": g.Patterns[name], "action": "ANONYMIZED", "detected": true})
 			f.changed = true
@@ -131,7 +143,7 @@ func (x *exchange) guard() *Reply {
 	if req.guardrail == nil {
 		return nil
 	}
-	f := req.guardrail.check(req.LastText(), req.guardrail.InputMessage)
+	f := req.guardrail.find(req.LastText(), req.guardrail.InputMessage)
 	x.guarded = &f
 	if !f.blocked {
 		return nil
@@ -151,7 +163,7 @@ func (a *answer) guardAnswer() {
 		if !b.isText() {
 			continue
 		}
-		f := g.check(b.Text, g.OutputMessage)
+		f := g.find(b.Text, g.OutputMessage)
 		all.words, all.regexes = append(all.words, f.words...), append(all.regexes, f.regexes...)
 		all.characters += f.characters
 		all.blocked, all.changed = all.blocked || f.blocked, all.changed || f.changed

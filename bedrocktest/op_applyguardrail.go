@@ -41,7 +41,7 @@ func (s *Server) applyGuardrail(x *exchange) *Reply {
 	if text == "" {
 		return invalid("The content of the request is empty. Add text and try again.")
 	}
-	f := g.check(text, message)
+	f := g.find(text, message)
 	v := object{
 		"action": "NONE", "usage": f.units(), "outputs": []any{},
 		"assessments": []object{f.assessment()}, "guardrailCoverage": f.coverage(),

@@ -152,6 +152,16 @@ func New(optFns ...func(*Options)) (*Server, error) {
 	if opts.Pace < 0 || math.IsNaN(opts.Pace) {
 		return nil, fmt.Errorf("bedrocktest: a pace of %v tokens a second; it is 0 or more", opts.Pace)
 	}
+	for i, f := range opts.Faults {
+		if err := f.check(); err != nil {
+			return nil, fmt.Errorf("bedrocktest: fault %d: %w", i+1, err)
+		}
+	}
+	for _, g := range opts.Guardrails {
+		if err := g.check(); err != nil {
+			return nil, fmt.Errorf("bedrocktest: guardrail %q: %w", g.ID, err)
+		}
+	}
 	if opts.MaxBody <= 0 {
 		opts.MaxBody = defaultMaxBody
 	}
