@@ -165,7 +165,9 @@ func TestScript(t *testing.T) {
 		 "blocks": [{"reasoning": "hm"}, {"text": "Let me look."}, {"tool_use": {"name": "weather", "input": {"city": "Tokyo"}}}]},
 		{"when": {"model": "amazon.nova-lite-v1:0"}, "error": "ThrottlingException", "status": 400, "message": "slow", "header": {"Retry-After": "2"}},
 		{"text": "Hello!", "stop": "stop_sequence", "usage": {"input_tokens": 7, "output_tokens": 8}},
-		{"blocks": [{"chunks": ["a", "b"]}], "faults": ["cut=0"]}
+		{"blocks": [{"chunks": ["a", "b"]}], "faults": ["cut=0"]},
+		{"status": 503},
+		{"error": "MyException", "status": 418, "message": "mine"}
 	]`))
 	require.NoError(t, err)
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
@@ -188,6 +190,12 @@ func TestScript(t *testing.T) {
 	assert.Contains(t, body, `"stopReason":"stop_sequence"`)
 	_, body = ask(haiku, "x")
 	assert.Empty(t, body)
+	status, body = ask(haiku, "x")
+	assert.Equal(t, 503, status)
+	assert.Equal(t, "{}", body)
+	status, body = ask(haiku, "x")
+	assert.Equal(t, 418, status)
+	assert.Equal(t, "mine", message(body))
 	_, body = ask(haiku, "x")
 	assert.Contains(t, body, "You said: x")
 	assert.Nil(t, sc.Responder(nil)(context.Background(), &bedrocktest.Request{}))
@@ -195,16 +203,29 @@ func TestScript(t *testing.T) {
 
 func TestScriptErrors(t *testing.T) {
 	for s, want := range map[string]string{
-		`{`:                                "reading a script",
-		`[] x`:                             "more after the array",
-		`[null]`:                           "step 1 is null",
-		`[{"txt": "a"}]`:                   `unknown field "txt"`,
-		`[{"text": "a", "delay": "soon"}]`: "step 1: delay",
-		`[{"text":"a"},{"faults": ["x"]}]`: "step 2: fault",
-		`[{"faults": ["html=200"]}]`:       "replaces the answer",
-		`[{"blocks": [{"tool_use": {}}]}]`: "the tool has no name",
-		`[{"when": {"op": "X"}}]`:          "no such operation",
-		`[{"error": "X", "status": 99}]`:   "no HTTP status",
+		`{`:             "reading a script",
+		``:              "line 1: unexpected end of JSON input",
+		`{"text": "a"}`: "must be an array of steps",
+		"[\n{\"text\":\"a\"},\n{\"text\":\"b\",}]": "line 3: invalid character",
+		`[] x`:                                            "invalid character 'x' after top-level value",
+		`[null]`:                                          "step 1: it is null",
+		`[{"text": "b"},{"txt": "a"}]`:                    `step 2: json: unknown field "txt"`,
+		`[{"text": "a", "delay": "soon"}]`:                "step 1: delay",
+		`[{"text": "a", "delay": "-1s"}]`:                 "0 or more",
+		`[{"text": "a", "pace": -1}]`:                     "0 or more",
+		`[{"text":"a"},{"faults": ["x"]}]`:                "step 2: fault",
+		`[{"faults": ["html=200"]}]`:                      "replaces the answer",
+		`[{"faults": ["nth=2,cut=1"]}]`:                   "said by when",
+		`[{"blocks": [{"tool_use": {}}]}]`:                "block 1: the tool has no name",
+		`[{"blocks": [{}]}]`:                              "one of text, reasoning and tool_use",
+		`[{"blocks": [{"text": "a", "reasoning": "b"}]}]`: "one of text, reasoning and tool_use",
+		`[{"when": {"op": "X"}}]`:                         "no such operation",
+		`[{"error": "X"}]`:                                "needs a status",
+		`[{"error": "X", "status": 99}]`:                  "no HTTP status",
+		`[{"error": "ThrottlingException", "text": "a"}]`: "an answer and an error",
+		`[{"status": 503, "text": "a"}]`:                  "an answer and an error",
+		`[{"message": "a"}]`:                              "that of an error",
+		`[{"delay": "1s"}]`:                               "it says nothing",
 	} {
 		_, err := bedrocktest.ParseScript(strings.NewReader(s))
 		require.Error(t, err, s)

@@ -22,12 +22,18 @@ import (
 //	   "blocks": [{"text": "Let me look."}, {"tool_use": {"name": "weather", "input": {"city": "Tokyo"}}}]},
 //	  {"text": "Hello!", "pace": 30},
 //	  {"error": "ThrottlingException", "header": {"Retry-After": "2"}},
-//	  {"text": "cut in the middle", "faults": ["cut=200"]}
+//	  {"text": "cut in the middle", "faults": ["cut=200"]},
+//	  {"when": {"op": "ConverseStream", "tool_result": true, "tool_error": false}, "delay": "2s",
+//	   "blocks": [{"reasoning": "Hm."}, {"chunks": ["It is ", "sunny."]}], "stop": "end_turn"}
 //	]
 //
 // A request gets the first step that matches it and is not used up. A step is
-// used once, or for ever with repeat. The settings of faults are those of
-// [ParseFault].
+// used once, or for ever with repeat. When says which requests: op, model,
+// contains (in the last user message, in any case), tool_result (whether the last
+// message holds one), tool_error. A step answers with text, blocks or both, in
+// which stop, usage, pace (tokens a second) and chunk_size (runes) may be set;
+// or with an error, a status, or both, and a message. Any may have a delay and a
+// header. Its faults say what happens to it, with the settings of [ParseFault].
 type Script struct {
 	mu    sync.Mutex
 	steps []*step
@@ -61,8 +67,10 @@ type step struct {
 	used  bool
 }
 
+// A scriptBlock holds one of text, reasoning and a tool's use. Chunks alone are
+// those of a text.
 type scriptBlock struct {
-	Text      string   `json:"text"`
+	Text      *string  `json:"text"`
 	Reasoning string   `json:"reasoning"`
 	Chunks    []string `json:"chunks"`
 	ToolUse   *struct {
@@ -84,22 +92,32 @@ func ParseScript(r io.Reader) (*Script, error) {
 	if len(data) > maxScript {
 		return nil, fmt.Errorf("reading a script: it is larger than %d bytes", maxScript)
 	}
-	s := &Script{}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s.steps); err != nil {
-		return nil, fmt.Errorf("reading a script: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading a script: there is more after the array of steps")
-	}
-	for i, st := range s.steps {
-		if st == nil {
-			return nil, fmt.Errorf("reading a script: step %d is null", i+1)
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			line := 1 + bytes.Count(data[:min(syntax.Offset, int64(len(data)))], []byte("\n"))
+			return nil, fmt.Errorf("reading a script: line %d: %w", line, err)
 		}
-		if st.reply, err = st.build(); err != nil {
+		return nil, fmt.Errorf("reading a script: it must be an array of steps: %w", err)
+	}
+	s := &Script{}
+	for i, b := range raw {
+		var st *step
+		dec := json.NewDecoder(bytes.NewReader(b))
+		dec.DisallowUnknownFields()
+		err := dec.Decode(&st)
+		switch {
+		case err != nil:
+		case st == nil:
+			err = errors.New("it is null")
+		default:
+			st.reply, err = st.build()
+		}
+		if err != nil {
 			return nil, fmt.Errorf("reading a script: step %d: %w", i+1, err)
 		}
+		s.steps = append(s.steps, st)
 	}
 	return s, nil
 }
@@ -109,34 +127,20 @@ func (st *step) build() (*Reply, error) {
 		return nil, fmt.Errorf("no such operation: %q", st.When.Op)
 	}
 	r := NewReply()
-	if st.Error != "" {
-		r = Exception(st.Error)
-		if st.Message != "" {
-			r.message = st.Message
+	if st.Error != "" || st.Status != 0 {
+		var err error
+		if r, err = st.failure(); err != nil {
+			return nil, err
 		}
-		if st.Status != 0 {
-			r.status = st.Status
-		}
-		if r.status < 200 || r.status > 599 {
-			return nil, fmt.Errorf("%d is no HTTP status of an answer", r.status)
-		}
+	} else if st.Message != "" {
+		return nil, errors.New("the message is that of an error; use text for what the model says")
 	}
 	if st.Text != "" {
 		r.Text(st.Text)
 	}
 	for i, b := range st.Blocks {
-		switch {
-		case b.ToolUse != nil && b.ToolUse.Name == "":
-			return nil, fmt.Errorf("block %d: the tool has no name", i+1)
-		case b.ToolUse != nil:
-			r.Block(Block{ToolUse: &ToolCall{ID: b.ToolUse.ID, Name: b.ToolUse.Name, Input: b.ToolUse.Input}})
-		case b.Reasoning != "":
-			r.Reasoning(b.Reasoning)
-		default:
-			r.Text(b.Text)
-		}
-		if b.Chunks != nil {
-			r.Chunks(b.Chunks...)
+		if err := b.add(r); err != nil {
+			return nil, fmt.Errorf("block %d: %w", i+1, err)
 		}
 	}
 	if st.Delay != "" {
@@ -151,17 +155,77 @@ func (st *step) build() (*Reply, error) {
 	}
 	for _, s := range st.Faults {
 		f, err := ParseFault(s)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if f.Instead != nil {
+		case f.Instead != nil:
 			return nil, fmt.Errorf("fault %q replaces the answer; use the step's error", s)
+		case f.Op != AnyOp || f.Nth != 0 || f.Every != 0 || f.Chance != 0:
+			return nil, fmt.Errorf("fault %q: a step's faults say what happens to its answer; which requests it is for is said by when", s)
 		}
 		f.Apply(r)
+	}
+	switch {
+	case st.Pace < 0 || st.ChunkSize < 0 || r.delay < 0:
+		return nil, errors.New("pace, chunk_size and delay are 0 or more")
+	case r.status == 0 && len(r.blocks) == 0 && st.Stop == "" && len(st.Faults) == 0:
+		return nil, errors.New("it says nothing; text, blocks, error or status is expected")
 	}
 	r.Stop(st.Stop).Pace(st.Pace).ChunkSize(st.ChunkSize)
 	r.usage = st.Usage
 	return r, nil
+}
+
+// failure is the reply of a step that says an error, or a status alone.
+func (st *step) failure() (*Reply, error) {
+	_, known := exceptions[st.Error]
+	switch {
+	case st.Text != "" || len(st.Blocks) > 0:
+		return nil, errors.New("it is an answer and an error at once")
+	case st.Error != "" && !known && st.Status == 0:
+		return nil, fmt.Errorf("no such exception of Bedrock Runtime: %q; one of your own needs a status", st.Error)
+	case st.Status != 0 && (st.Status < 200 || st.Status > 599):
+		return nil, fmt.Errorf("%d is no HTTP status of an answer", st.Status)
+	}
+	r := Error(st.Status, "", "")
+	if st.Error != "" {
+		r = Exception(st.Error)
+	}
+	if st.Status != 0 {
+		r.status = st.Status
+	}
+	if st.Message != "" {
+		r.message = st.Message
+	}
+	return r, nil
+}
+
+// add adds the block to a reply.
+func (b scriptBlock) add(r *Reply) error {
+	kinds := 0
+	for _, is := range []bool{b.Text != nil, b.Reasoning != "", b.ToolUse != nil} {
+		if is {
+			kinds++
+		}
+	}
+	switch {
+	case kinds > 1 || kinds == 0 && b.Chunks == nil:
+		return errors.New("one of text, reasoning and tool_use is expected")
+	case b.ToolUse != nil && b.ToolUse.Name == "":
+		return errors.New("the tool has no name")
+	case b.ToolUse != nil:
+		r.Block(Block{ToolUse: &ToolCall{ID: b.ToolUse.ID, Name: b.ToolUse.Name, Input: b.ToolUse.Input}})
+	case b.Reasoning != "":
+		r.Reasoning(b.Reasoning)
+	case b.Text != nil:
+		r.Text(*b.Text)
+	default:
+		r.Text("")
+	}
+	if b.Chunks != nil {
+		r.Chunks(b.Chunks...)
+	}
+	return nil
 }
 
 func (st *step) matches(req *Request) bool {
