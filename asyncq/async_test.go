@@ -577,7 +577,7 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// FAULTS 34: what has not begun is visible at once, what runs gets its time, and
+// What has not begun is visible at once, what runs gets its time, and
 // what runs longer is given back without having counted.
 func TestDrain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
@@ -919,7 +919,7 @@ func TestResult(t *testing.T) {
 	assert.ErrorIs(t, err, asyncq.ErrNotFound)
 }
 
-// FAULTS 31: what a prompt, an error or a panic holds is in no log, event, status,
+// What a prompt, an error or a panic holds is in no log, event, status,
 // dead letter or notification.
 func TestCanary(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

@@ -142,7 +142,7 @@ func (o *once) Put(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// FAULTS 32: ten thousand jobs, workers that die at every kind of step, handlers
+// Ten thousand jobs, workers that die at every kind of step, handlers
 // that fail. Every accepted job is completed or a dead letter, and not both; each
 // has one result; each end is told at least once, under one id.
 func TestSoak(t *testing.T) {

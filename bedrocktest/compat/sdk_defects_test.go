@@ -96,7 +96,7 @@ func TestSDKDefectStreamBreaksOffSilently(t *testing.T) {
 					silent++
 				}
 			}
-			assert.Equal(t, whole, silent, "D1: of the places where a stream can be cut, the SDK is silent about that many only, so it has been mended. "+
+			assert.Equal(t, whole, silent, "of the places where a stream can be cut, the SDK is silent about that many only, so it has been mended. "+
 				"This was a reason to read streams with a reader of our own (docs/adr/0003); where the SDK's is still used, its end can be trusted.")
 		})
 	}
@@ -105,7 +105,7 @@ func TestSDKDefectStreamBreaksOffSilently(t *testing.T) {
 // A content block that the SDK does not know becomes the block before it, so a
 // tool would be called twice. In the first place it is nil.
 func TestSDKDefectUnknownBlockIsACopy(t *testing.T) {
-	const message = "D3: the SDK tells unknown content blocks apart, so it has been mended. " +
+	const message = "the SDK tells unknown content blocks apart, so it has been mended. " +
 		"This was a reason to decode responses in converse/response.go and not by the SDK (docs/adr/0003)."
 	unknown := bedrocktest.Block{Raw: json.RawMessage(`{"blockOfNextYear":{"x":1}}`)}
 
@@ -146,7 +146,7 @@ func TestSDKDefectAnyBodyIsAnAnswer(t *testing.T) {
 			srv := bedrocktest.NewServer(t, inProcess)
 			srv.Reply(bedrocktest.Body(http.StatusOK, "application/json", []byte(body)))
 			out, err := sayHi(t, srv, noRetry)
-			const message = "D5: the SDK refuses a body that is no answer, so it has been mended. " +
+			const message = "the SDK refuses a body that is no answer, so it has been mended. " +
 				"This was a reason to decode responses in converse/response.go and not by the SDK (docs/adr/0003)."
 			if assert.NoError(t, err, message) {
 				assert.Nil(t, out.Output, message)
@@ -183,7 +183,7 @@ func TestSDKDefectStreamThatIsLeftLeaks(t *testing.T) {
 		synctest.Wait() // the SDK has an event to give that nobody takes
 		cancel()
 		synctest.Wait() // whatever reacts to the end of ctx has done so
-		assert.Positive(t, sdkGoroutines()-before, "D6: the end of the context ends the SDK's goroutines, so it has been mended. "+
+		assert.Positive(t, sdkGoroutines()-before, "the end of the context ends the SDK's goroutines, so it has been mended. "+
 			"This was a reason for bedrockx/send.go to take the SDK's stream reader out of the stack, and to close the SDK's streams when their context ends.")
 
 		require.NoError(t, stream.Close())
@@ -206,7 +206,7 @@ func TestSDKDefectStalledStreamIsWaitedFor(t *testing.T) {
 		began := time.Now()
 		for range stream.Events() {
 		}
-		assert.Equal(t, 24*time.Hour, time.Since(began), "D7: the SDK has given up by itself, so it has been mended. "+
+		assert.Equal(t, 24*time.Hour, time.Since(began), "the SDK has given up by itself, so it has been mended. "+
 			"Compare its limits with those of bedrockx/watchdog.go, which can go if they are as good.")
 	})
 }
@@ -227,7 +227,7 @@ func TestSDKDefectNoRetry(t *testing.T) {
 				srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Responder = bedrocktest.Echo })
 				srv.Reply(reply)
 				_, err := sayHi(t, srv)
-				const message = "D9: the SDK retries this, so it has been mended. If it does so for all of them, one reason for bedrockx/retry.go is gone."
+				const message = "the SDK retries this, so it has been mended. If it does so for all of them, one reason for bedrockx/retry.go is gone."
 				assert.Error(t, err, message)
 				assert.Len(t, srv.Requests(), 1, message)
 			})
@@ -244,7 +244,7 @@ func TestSDKDefectContentType(t *testing.T) {
 	requests := srv.Requests()
 	require.Len(t, requests, 1)
 	assert.Equal(t, "application/octet-stream", requests[0].Header.Get("Content-Type"),
-		"D11: InvokeModel has another content type by default, so the SDK has been mended. If it is application/json, bedrockx/send.go need not set it.")
+		"InvokeModel has another content type by default, so the SDK has been mended. If it is application/json, bedrockx/send.go need not set it.")
 }
 
 // An empty model id is sent: the path has an empty segment.
@@ -256,7 +256,7 @@ func TestSDKDefectEmptyModelID(t *testing.T) {
 	_, err = srv.Client(noRetry).Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(""), Messages: userText("Hi")})
 	require.Error(t, err)
 	requests := srv.Requests()
-	if assert.Len(t, requests, 1, "D12: the SDK refuses an empty model id, so it has been mended. The check in validate of bedrockx/client.go is a repetition now.") {
+	if assert.Len(t, requests, 1, "the SDK refuses an empty model id, so it has been mended. The check in validate of bedrockx/client.go is a repetition now.") {
 		assert.Equal(t, "/model//converse", requests[0].Path)
 	}
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// FAULTS 32: processes are killed (SIGKILL) while they work.
+// Processes are killed (SIGKILL) while they work.
 func TestKilledWorkers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()

@@ -1,0 +1,152 @@
+package bedrockkit_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// guides declare what the code of a guide uses without showing it.
+var guides = map[string]string{
+	"async.md": `var (
+			ctx     context.Context
+			cfg     aws.Config
+			chat    *converse.Client
+			queues  *sqs.Client
+			status  *dynamostatus.Store
+			results *s3blobs.Store
+		)`,
+	"caching.md": `var (
+			ctx     context.Context
+			cfg     aws.Config
+			client  *bedrockx.Client
+			model   bedrockkit.ModelID
+			tenant  string
+			chat    *converse.Client
+			request converse.Request
+			redisClient *redis.Client
+			o       *bedrockx.Options
+		)`,
+	"observability.md": `var cfg aws.Config`,
+	"pricing.md": `var (
+			ctx      context.Context
+			products refresh.Products
+		)`,
+	"quotas.md": `var (
+			ctx         context.Context
+			cfg         aws.Config
+			redisClient *redis.Client
+			quotas      []bedrockx.Quota
+		)`,
+	"testing.md": `var (
+			t   *testing.T
+			srv *bedrocktest.Server
+			cfg aws.Config
+		)
+		func Greet(context.Context, *bedrockruntime.Client) (string, error)`,
+	"tools.md": `type Review struct{}
+		var (
+			ctx            context.Context
+			cfg            aws.Config
+			shelf          map[string]int
+			chat           *converse.Client
+			request        converse.Request
+			stored         []converse.Message
+			id, text       string
+			approved       string
+			sessionID      string
+		)`,
+}
+
+// elsewhere are the packages of others that guides use.
+var elsewhere = []string{
+	"context", "errors", "fmt", "log", "os", "testing", "testing/synctest", "time",
+	"github.com/aws/aws-sdk-go-v2/aws",
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime",
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb",
+	"github.com/aws/aws-sdk-go-v2/service/s3",
+	"github.com/aws/aws-sdk-go-v2/service/sqs",
+	"github.com/redis/go-redis/v9",
+	"github.com/stretchr/testify/assert",
+	"github.com/stretchr/testify/require",
+}
+
+// goBlock is Go code in Markdown.
+var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// The Go code of the guides compiles. What it leaves out is an ellipsis.
+func TestGuidesCompile(t *testing.T) {
+	used := slices.Clone(elsewhere)
+	for dir, p := range packages(t) {
+		switch {
+		case p.Name == "main", strings.Contains("/"+dir+"/", "/internal/"), floors[folder(dir)] == floors["examples"]:
+		case dir == "asyncq/telemetry": // the guides' telemetry is that of bedrockx
+		default:
+			used = append(used, strings.TrimSuffix(module+"/"+dir, "/."))
+		}
+	}
+	var imports strings.Builder
+	for _, imported := range used {
+		fmt.Fprintf(&imports, "import %q\n", imported)
+	}
+	fset := token.NewFileSet()
+	config := types.Config{
+		Importer: exported(t, fset, used),
+		Error: func(err error) {
+			// That something is declared or imported and not used is right for a part.
+			if !err.(types.Error).Soft {
+				t.Error(err)
+			}
+		},
+	}
+	files, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	checked := 0
+	for _, file := range files {
+		text := read(t, file)
+		for _, at := range goBlock.FindAllStringSubmatchIndex(text, -1) {
+			checked++
+			code := strings.ReplaceAll(text[at[2]:at[3]], "…", "")
+			line := fmt.Sprintf("//line %s:%d\n", filepath.Base(file), 1+strings.Count(text[:at[2]], "\n"))
+			if strings.HasPrefix(code, "func ") {
+				code = line + code
+			} else {
+				code = "func _() {\n" + line + code + "}"
+			}
+			parsed, err := parser.ParseFile(fset, file, "package guide\n"+imports.String()+guides[filepath.Base(file)]+"\n"+code, parser.SkipObjectResolution)
+			if assert.NoError(t, err) {
+				_, _ = config.Check("guide", fset, []*ast.File{parsed}, nil)
+			}
+		}
+	}
+	assert.NotZero(t, checked)
+}
+
+// exported imports packages from what the go command has compiled.
+func exported(t *testing.T, fset *token.FileSet, packages []string) types.Importer {
+	t.Helper()
+	list := exec.Command("go", append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}, packages...)...)
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	require.NoError(t, err)
+	files := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), "=")
+		files[path] = file
+	}
+	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(files[path]) })
+}
