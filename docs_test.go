@@ -55,6 +55,7 @@ var guides = map[string]string{
 	"testing.md": `var (
 			t   *testing.T
 			srv *bedrocktest.Server
+			file []byte
 			cfg aws.Config
 		)
 		func Greet(context.Context, *bedrockruntime.Client) (string, error)`,
