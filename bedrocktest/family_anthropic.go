@@ -221,7 +221,12 @@ func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 			return invalid("system: text content blocks must be non-empty")
 		}
 	}
+	names := map[string]bool{}
 	for i, t := range body.Tools {
+		if names[t.Name] {
+			return invalid("tools: Tool names must be unique.")
+		}
+		names[t.Name] = true
 		if t.Type != "" && t.Type != "custom" {
 			continue // a tool of the service
 		}
@@ -233,6 +238,14 @@ func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 		}
 	}
 	if r := checkToolChoice(&req.Conversation, "Tool '%s' not found in provided tools"); r != nil {
+		return r
+	}
+	if r := checkCacheMarks(req.cacheMarks, func(ttl string) *Reply {
+		if ttl == "1h" {
+			return nil
+		}
+		return invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+	}); r != nil {
 		return r
 	}
 	return checkAnthropicToolTurns(req.Messages)

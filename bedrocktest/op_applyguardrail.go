@@ -15,7 +15,7 @@ func (s *Server) applyGuardrail(x *exchange) *Reply {
 		} `json:"content"`
 	}
 	if err := json.Unmarshal(x.req.Body, &body); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	if body.Source != "INPUT" && body.Source != "OUTPUT" {
 		return constraint([]byte(body.Source), "source", "Member must satisfy enum value set: [INPUT, OUTPUT]")

@@ -110,12 +110,29 @@ type converseTool struct {
 	SystemTool *struct {
 		Name string `json:"name"`
 	} `json:"systemTool"`
+
+	other bool // it has a member that is not known here
+}
+
+func (t *converseTool) UnmarshalJSON(b []byte) error {
+	type plain converseTool
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(b, &members); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
+		return err
+	}
+	for _, m := range members {
+		t.other = t.other || string(m) != "null"
+	}
+	return nil
 }
 
 func (s *Server) converse(x *exchange) *Reply {
 	var body converseRequest
 	if err := json.Unmarshal(x.req.Body, &body); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	x.req.readConverse(&body)
 	if r := s.knownModel(x.req.Model); r != nil {

@@ -19,7 +19,7 @@ func (s *Server) countTokens(x *exchange) *Reply {
 		} `json:"input"`
 	}
 	if err := json.Unmarshal(req.Body, &body); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	if r := s.knownModel(req.Model); r != nil {
 		return r
@@ -45,7 +45,7 @@ func (s *Server) countTokens(x *exchange) *Reply {
 		var c converseRequest
 		inner = Request{Model: req.Model, Body: *body.Input.Converse}
 		if err := json.Unmarshal(inner.Body, &c); err != nil {
-			return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+			return unreadable(err)
 		}
 		inner.readConverse(&c)
 		if r := s.validateConverse(&inner, &c); r != nil {

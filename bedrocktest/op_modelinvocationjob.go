@@ -27,7 +27,7 @@ func (s *Server) createModelInvocationJob(x *exchange) *Reply {
 		Output json.RawMessage    `json:"outputDataConfig"`
 	}
 	if err := json.Unmarshal(x.req.Body, &body); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	if r := s.knownModel(body.Model); r != nil {
 		return r

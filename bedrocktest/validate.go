@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -67,6 +68,20 @@ func (s *Server) resolve(id bedrockkit.ModelID) bedrockkit.ModelID {
 
 func constraint(value []byte, at, rule string) *Reply {
 	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: %s", value, at, rule)
+}
+
+// unreadable refuses a body that cannot be read as the operation's input.
+func unreadable(err error) *Reply {
+	why := err.Error()
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		// Not the words of encoding/json, which name types of this package.
+		why = "a value of another type than " + wrong.Value + " is expected"
+		if wrong.Field != "" {
+			why += " at " + strings.TrimPrefix(wrong.Field, ".")
+		}
+	}
+	return Error(400, "SerializationException", "Unable to parse the request body: "+why)
 }
 
 func checkToolChoice(c *Conversation, format string) *Reply {

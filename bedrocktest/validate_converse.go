@@ -250,6 +250,13 @@ func (v *converseValidator) tools() *Reply {
 			name = t.ToolSpec.Name
 		case t.SystemTool != nil:
 			name, kind = t.SystemTool.Name, "systemTool"
+		case t.CachePoint != nil:
+			if r := cachePointType(t.CachePoint.Type, "toolConfig.tools."+itoa(i+1)+".member.cachePoint"); r != nil {
+				return r
+			}
+			continue
+		case !t.other:
+			return invalid("The Tool object at toolConfig.tools.%d must set one of the following keys: toolSpec, systemTool, cachePoint.", i)
 		default:
 			continue
 		}
@@ -274,6 +281,15 @@ func (v *converseValidator) tools() *Reply {
 		case !isObjectSchema(t.ToolSpec.InputSchema.JSON):
 			return invalid("The value at toolConfig.tools.%d.toolSpec.inputSchema.json.type must be one of the following: object.", i)
 		}
+	}
+	chosen := 0
+	for _, choice := range tc.ToolChoice {
+		if string(choice) != "null" {
+			chosen++
+		}
+	}
+	if tc.ToolChoice != nil && chosen != 1 {
+		return invalid("The ToolChoice object at toolConfig.toolChoice must set one of the following keys: auto, any, tool.")
 	}
 	return checkToolChoice(&v.req.Conversation, "The tool %s in toolConfig.toolChoice is not defined in toolConfig.tools.")
 }
@@ -312,6 +328,8 @@ func (v *converseValidator) system() *Reply {
 			r = v.guardContent(member, "system."+itoa(i+1)+".member.guardContent")
 		case key == "cachePoint" && i == 0:
 			r = nothingToCache()
+		case key == "cachePoint":
+			r = checkCachePoint(member, "system."+itoa(i+1)+".member.cachePoint")
 		}
 		if r != nil {
 			return r
@@ -319,6 +337,17 @@ func (v *converseValidator) system() *Reply {
 	}
 	return nil
 }
+
+// checkCachePoint holds a cache point's type against the only one that there is.
+func checkCachePoint(raw json.RawMessage, at string) *Reply {
+	var p cachePoint
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return unreadable(err)
+	}
+	return cachePointType(p.Type, at)
+}
+
+func cachePointType(typ, at string) *Reply { return oneOf(typ, at+".type", "default") }
 
 func nothingToCache() *Reply { return invalid("There is nothing available to cache.") }
 
@@ -431,6 +460,8 @@ func (v *converseValidator) block(role, key string, member json.RawMessage, i, j
 		return v.media(key, member, at, key == "document")
 	case "video", "audio":
 		return v.media(key, member, at, false)
+	case "cachePoint":
+		return checkCachePoint(member, at)
 	case "guardContent":
 		return v.guardContent(member, at)
 	case "reasoningContent":
@@ -461,7 +492,7 @@ func validateToolUse(role string, raw json.RawMessage, at string, i, j int) *Rep
 	}
 	switch err := json.Unmarshal(raw, &u); {
 	case err != nil:
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	case role != "assistant":
 		return invalid("messages.%d: `tool_use` blocks can only be in `assistant` messages", i)
 	case !toolUseIDPattern.MatchString(u.ToolUseID):
@@ -482,7 +513,7 @@ func (v *converseValidator) toolResult(role string, raw json.RawMessage, at stri
 	}
 	switch err := json.Unmarshal(raw, &t); {
 	case err != nil:
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	case role != "user":
 		return invalid("messages.%d: `tool_result` blocks can only be in `user` messages", i)
 	case !toolUseIDPattern.MatchString(t.ToolUseID):
@@ -523,7 +554,7 @@ func (v *converseValidator) media(key string, raw json.RawMessage, at string, na
 		Source map[string]json.RawMessage
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	formats, most := imageFormats, math.MaxInt
 	switch key {
@@ -581,7 +612,7 @@ func validateSource(key string, source map[string]json.RawMessage, at string, mo
 		case kind == "bytes":
 			var data []byte
 			if err := json.Unmarshal(raw, &data); err != nil {
-				return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+				return unreadable(err)
 			}
 			switch {
 			case len(data) == 0:
@@ -596,7 +627,7 @@ func validateSource(key string, source map[string]json.RawMessage, at string, mo
 			}
 			switch err := json.Unmarshal(raw, &s3); {
 			case err != nil:
-				return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+				return unreadable(err)
 			case len(s3.URI) > 1024 || !s3URIPattern.MatchString(s3.URI):
 				return constraint([]byte(s3.URI), at+".s3Location.uri", "Member must satisfy regular expression pattern: "+s3URIPattern.String())
 			case s3.BucketOwner != nil && !accountPattern.MatchString(*s3.BucketOwner):
@@ -627,7 +658,7 @@ func (v *converseValidator) guardContent(raw json.RawMessage, at string) *Reply 
 		}
 	}
 	if err := json.Unmarshal(raw, &g); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	switch {
 	case g.Text != nil:
@@ -655,7 +686,7 @@ func validateCitations(raw json.RawMessage, at string) *Reply {
 		}
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return Error(400, "SerializationException", "Unable to parse the request body: "+err.Error())
+		return unreadable(err)
 	}
 	for i, citation := range c.Citations {
 		for kind, location := range citation.Location {
@@ -708,18 +739,30 @@ func (v *converseValidator) toolTurns() *Reply {
 }
 
 func (v *converseValidator) cachePoints() *Reply {
-	marks := v.req.cacheMarks
+	return checkCacheMarks(v.req.cacheMarks, func(ttl string) *Reply {
+		if ttl == "30m" {
+			return nil
+		}
+		return oneOf(ttl, "cachePoint.ttl", "5m", "1h")
+	})
+}
+
+// checkCacheMarks holds the TTLs of cache points against the rules of all
+// bodies, and each against known.
+func checkCacheMarks(marks []string, known func(ttl string) *Reply) *Reply {
 	if len(marks) > maxCachePoints {
 		return invalid("A maximum of %d blocks with cache_control may be provided. Found %d.", maxCachePoints, len(marks))
 	}
 	short := false
 	for _, ttl := range marks {
-		switch {
-		case ttl == "" || ttl == "5m":
+		if ttl == "" || ttl == "5m" {
 			short = true
-		case ttl != "1h" && ttl != "30m":
-			return constraint([]byte(ttl), "cachePoint.ttl", "Member must satisfy enum value set: [5m, 1h]")
-		case short:
+			continue
+		}
+		if r := known(ttl); r != nil {
+			return r
+		}
+		if short {
 			return invalid("a ttl='%s' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.", ttl)
 		}
 	}

@@ -55,6 +55,13 @@ func TestConverseValidation(t *testing.T) {
 		{"input is a list", `{"messages":[` + user + `,{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":[]}}]}],` + tools + `}`, "messages.1.content.0.toolUse.input is invalid"},
 		{"result is a list", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"json":[1]}]}}]}],` + tools + `}`, "toolResult.content.0.json is invalid"},
 		{"error without content", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[],"status":"error"}}]}],` + tools + `}`, "content cannot be empty if status is error"},
+		{"tool that is none", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":null}]}}`, "The Tool object at toolConfig.tools.0 must set one of the following keys"},
+		{"tool of tomorrow", `{"messages":[` + user + `],"toolConfig":{"tools":[{"newTool":{"name":"x"}}]}}`, ""},
+		{"two tool choices", `{"messages":[` + user + `],"toolConfig":{"toolChoice":{"any":{},"auto":{}},` + strings.TrimPrefix(tools, `"toolConfig":{`) + `}`, "toolConfig.toolChoice must set one of"},
+		{"cache point without a type", `{"messages":[{"role":"user","content":[{"text":"Hi"},{"cachePoint":{}}]}]}`, "at 'messages.1.member.content.2.member.cachePoint.type'"},
+		{"cache point of another type", `{"system":[{"text":"Hi"},{"cachePoint":{"type":"big"}}],"messages":[` + user + `]}`, "Value 'big' at 'system.2.member.cachePoint.type'"},
+		{"cache point of another type after tools", `{"messages":[` + user + `],` + strings.TrimSuffix(tools, `]}`) + `,{"cachePoint":{"type":"big"}}]}}`, "Value 'big' at 'toolConfig.tools.2.member.cachePoint.type'"},
+		{"another type", `{"messages":[{"role":"user","content":"Hi"}]}`, "Unable to parse the request body: a value of another type than string is expected at messages.content"},
 		{"tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"a b","inputSchema":{"json":{"type":"object"}}}}]}}`, "Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name'"},
 		{"long tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"` + strings.Repeat("a", 65) + `","inputSchema":{"json":{"type":"object"}}}}]}}`, "length between 1 and 64"},
 		{"tool description", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","description":"","inputSchema":{"json":{"type":"object"}}}}]}}`, "toolSpec.description"},
@@ -107,6 +114,15 @@ func TestStructuredOutput(t *testing.T) {
 	}
 }
 
+// cached are text blocks of the Messages API, each with a cache point.
+func cached(ttls ...string) string {
+	var blocks []string
+	for _, ttl := range ttls {
+		blocks = append(blocks, `{"type":"text","text":"Hi","cache_control":{"type":"ephemeral","ttl":"`+ttl+`"}}`)
+	}
+	return strings.ReplaceAll(strings.Join(blocks, ","), `,"ttl":""`, "")
+}
+
 func TestAnthropicValidation(t *testing.T) {
 	const head = `"anthropic_version":"bedrock-2023-05-31","max_tokens":10,`
 	srv := echoServer(t)
@@ -123,6 +139,11 @@ func TestAnthropicValidation(t *testing.T) {
 		{"unknown result", `{` + head + `"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"x","content":"1"}]}]}`, "unexpected `tool_use_id`"},
 		{"missing result", `{` + head + `"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":"Hi"}]}`, "ids were found without `tool_result`"},
 		{"schema", `{` + head + `"tools":[{"name":"f","input_schema":{}}],"messages":[{"role":"user","content":"Hi"}]}`, "tools.0.custom.input_schema.type"},
+		{"two tools of one name", `{` + head + `"tools":[{"name":"f","input_schema":{"type":"object"}},{"name":"f","input_schema":{"type":"object"}}],"messages":[{"role":"user","content":"Hi"}]}`, "Tool names must be unique"},
+		{"four cache points", `{` + head + `"messages":[{"role":"user","content":[` + cached("", "", "5m", "") + `]}]}`, ""},
+		{"five cache points", `{` + head + `"messages":[{"role":"user","content":[` + cached("", "", "", "", "") + `]}]}`, "A maximum of 4 blocks with cache_control may be provided. Found 5."},
+		{"longer after shorter", `{` + head + `"messages":[{"role":"user","content":[` + cached("", "1h") + `]}]}`, "a ttl='1h' cache_control block must not come after a ttl='5m'"},
+		{"no such ttl", `{` + head + `"messages":[{"role":"user","content":[` + cached("30m") + `]}]}`, "ttl: Input should be '5m' or '1h'"},
 		{"broken", `{`, "Malformed input request"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
