@@ -1,6 +1,7 @@
 // Package bedrockkit holds the words that all packages of the module share:
 // what a request is sent to ([ModelID]), what it used ([Usage]), why the model
-// stopped ([StopReason]) and which tier served it ([ServiceTier]).
+// stopped ([StopReason]), which tier served it ([ServiceTier]) and what a model
+// can do ([Capabilities]).
 //
 //	id, err := bedrockkit.ModelID("us.amazon.nova-lite-v1:0").Parse()
 //	fmt.Println(id.Base, id.Scope, err) // amazon.nova-lite-v1:0 geographic <nil>
@@ -19,8 +20,11 @@
 //   - bedrockx: the client and its pipeline, which every call passes: retries,
 //     time limits, typed errors, cost; and typed InvokeModel
 //   - stream: answers as they come, complete or an error
-//   - converse: conversations with tools, in values that survive JSON
+//   - converse: conversations with tools, in values that survive JSON; package
+//     session stores them
 //   - pricing: what a request cost and what it can cost, exactly
+//   - cache: answers that are paid for once
+//   - asyncq: calls through a queue
 //   - bedrocktest: a Bedrock that runs inside a test
 //
 // This package imports nothing but the standard library and does no I/O.

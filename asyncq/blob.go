@@ -9,7 +9,7 @@ import (
 
 // A BlobStore keeps results, and payloads that are too large for a message. It
 // must be safe for concurrent use, and honours its context.
-// [queuetest.TestBlobStore] is its conformance suite.
+// queuetest.TestBlobStore is its conformance suite.
 type BlobStore interface {
 	// Put stores data under a key that is not there yet. The error for one
 	// that is wraps [ErrExists], and what is stored stays: so a job that was

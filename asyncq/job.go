@@ -141,7 +141,7 @@ func (j *Job[T]) Spent(usage bedrockkit.Usage, cost *pricing.Amount) {
 
 // A Handler does a job. Returning nil completes it. [Retry], [Cancel] and [Dead]
 // steer; any other error is a failed attempt, after which the job is tried again until
-// Options.MaxAttempts. The context ends with the worker's drain and when the
+// WorkerOptions.MaxAttempts. The context ends with the worker's drain and when the
 // lease is lost.
 type Handler[T any] func(ctx context.Context, job *Job[T]) error
 

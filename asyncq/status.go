@@ -80,7 +80,7 @@ type Status struct {
 
 // A StatusStore keeps statuses. All writes are conditional, so that of two
 // workers that believe to have a job one is refused. It must be safe for
-// concurrent use, and honours its context. [queuetest.TestStatusStore] is its
+// concurrent use, and honours its context. queuetest.TestStatusStore is its
 // conformance suite.
 //
 // A status that has expired does not exist, whether or not it is still stored.

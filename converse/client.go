@@ -41,7 +41,8 @@ type Options struct {
 	// are looked at between the rounds: a loop that has reached one and is not
 	// done ends, without running the tools that it was asked for. Zero means no
 	// bound. The errors are [ErrMaxRunTokens] and [ErrMaxRunCost]. A bound on
-	// cost that holds before a request is sent is bedrockx's Options.Budget.
+	// cost that holds before a request is sent is bedrockx's Options.MaxCost
+	// or Options.Budgets.
 	MaxRunTokens int64
 	MaxRunCost   pricing.Amount
 

@@ -77,7 +77,7 @@ type arguments struct {
 
 // services are what a command works with.
 type services struct {
-	queues asyncq.AdminAPI
+	queues queueAPI
 	status asyncq.StatusStore // nil without -table
 }
 
@@ -171,6 +171,12 @@ func parse(args []string, stderr io.Writer) (*arguments, error) {
 	return a, nil
 }
 
+// queueAPI is what the program calls of Amazon SQS.
+type queueAPI interface {
+	asyncq.AdminAPI
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+}
+
 // connect makes the clients that the arguments ask for.
 func connect(ctx context.Context, a *arguments) (*services, error) {
 	// A server that stands in for AWS is not shown anybody's credentials.
@@ -258,7 +264,7 @@ type queue struct {
 }
 
 // depth asks what is in a queue.
-func depth(ctx context.Context, api asyncq.AdminAPI, name string) (queue, error) {
+func depth(ctx context.Context, api queueAPI, name string) (queue, error) {
 	q := queue{Name: name[strings.LastIndexByte(name, '/')+1:]}
 	address := aws.String(name)
 	if q.Name == name {

@@ -87,7 +87,7 @@ func submit(t *testing.T, api asyncq.QueueAPI, status asyncq.StatusStore) {
 }
 
 // memory connects to queues and statuses within the test.
-func memory(queues asyncq.AdminAPI, status asyncq.StatusStore) func(context.Context, *arguments) (*services, error) {
+func memory(queues queueAPI, status asyncq.StatusStore) func(context.Context, *arguments) (*services, error) {
 	return func(_ context.Context, a *arguments) (*services, error) {
 		s := &services{queues: queues}
 		if a.table != "" {

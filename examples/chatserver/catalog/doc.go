@@ -20,7 +20,7 @@
 //
 // # The search
 //
-// [Parse] finds what a text names: titles, authors, genres, a demographic, a
+// [Catalog.Parse] finds what a text names: titles, authors, genres, a demographic, a
 // year. It compares folded text, so width, case, accents, and hiragana against
 // katakana make no difference. [Catalog.Search] is deterministic, and says of
 // each manga why it was found.
