@@ -2,10 +2,12 @@ package bedrocktest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 )
@@ -16,7 +18,7 @@ import (
 //
 // The server holds a session in text: at the end of each user content of type
 // TEXT the script or the Responder answers, and the answer goes out as Sonic's
-// text events. What it hears as audio it only records. Source: "Handling input
+// text events. Audio is taken and not heard. Source: "Handling input
 // and output events with the bidirectional API", Nova User Guide.
 
 // sonicEvent is what the server reads of an input event.
@@ -54,11 +56,13 @@ func (x *exchange) bidirectional() {
 	if r := s.authorize(x.r, nil); r != nil {
 		refused = r
 	}
-	if r := s.control(x.ctx, req); r != nil {
-		refused = r
+	scripted := s.control(x.ctx, req) // an error, or the first answer
+	if scripted != nil && scripted.status != 0 {
+		refused = scripted
 	}
+	var apply []func(*Reply)
 	if refused == nil {
-		refused, _ = s.faults(req)
+		refused, apply = s.faults(req)
 	}
 	if refused != nil {
 		x.send(refused)
@@ -70,21 +74,22 @@ func (x *exchange) bidirectional() {
 	x.start(NewReply(), http.StatusOK)
 	x.flush()
 
-	// The conversation grows with the session, so each turn has a copy of its
-	// own.
-	turn := &Request{Op: req.Op, Model: req.Model, Method: req.Method, Path: req.Path, Header: req.Header, Proto: req.Proto, Time: req.Time, N: req.N, family: sonic{}}
+	turn := Request{Op: req.Op, Model: req.Model, Method: req.Method, Path: req.Path, Query: req.Query, Header: req.Header, Proto: req.Proto,
+		Time: req.Time, N: req.N, family: req.family}
+	defer context.AfterFunc(x.ctx, func() { x.r.Body.Close() })() // or it would be read for ever
 	frames := eventstream.NewReader(io.LimitReader(x.r.Body, maxSession), 0)
 	role, kind, prompt, text := "", "", "", ""
 	for {
 		chunk, err := nextChunk(frames)
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				x.end("client left")
-			}
-			return
-		}
 		var e sonicEvent
-		if json.Unmarshal(chunk, &e) != nil {
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case x.ctx.Err() != nil:
+			x.end("client left")
+			panic(http.ErrAbortHandler)
+		case err != nil || json.Unmarshal(chunk, &e) != nil:
+			x.update(func(o *Outcome) { o.Code = "ValidationException" })
 			x.write(NewReply(), eventstream.AppendException(nil, "validationException", marshal(object{"message": malformed})))
 			return
 		}
@@ -99,33 +104,47 @@ func (x *exchange) bidirectional() {
 			turn.System = append(turn.System, text)
 		case ev.ContentEnd != nil && kind == "TEXT" && role == "USER":
 			turn.Messages = append(turn.Messages, Message{Role: "user", Blocks: []Block{{Text: text}}})
-			if !x.speak(turn, prompt) {
+			said, ok := x.speak(turn, prompt, scripted, apply)
+			if !ok {
 				return
 			}
+			turn.Messages, scripted = append(turn.Messages, said), nil
 		case ev.SessionEnd != nil:
 			return
 		}
 	}
 }
 
-// speak answers the turn and adds the answer to the conversation.
-func (x *exchange) speak(turn *Request, prompt string) bool {
+// speak answers a turn of the session, with the scripted reply if there is one,
+// and reports whether to go on. The conversation grows with the session, so each
+// turn is a request of its own.
+func (x *exchange) speak(turn Request, prompt string, scripted *Reply, apply []func(*Reply)) (said Message, ok bool) {
 	turn.Body = []byte(prompt + turn.LastText())
-	inner := &exchange{s: x.s, w: x.w, r: x.r, ctx: x.ctx, req: turn}
-	r := inner.model()
+	turn.Messages = slices.Clone(turn.Messages)
+	x.s.mu.Lock()
+	x.req.Conversation = turn.Conversation
+	x.s.mu.Unlock()
+	inner := &exchange{s: x.s, w: x.w, r: x.r, ctx: x.ctx, req: &turn}
+	r := scripted
+	if r == nil {
+		r = inner.model()
+	}
+	if len(apply) > 0 {
+		r = r.clone()
+		for _, fn := range apply {
+			fn(r)
+		}
+	}
 	if r.status != 0 {
+		x.update(func(o *Outcome) { o.Code = r.code })
 		x.write(r, eventstream.AppendException(nil, lowerFirst(r.code), marshal(object{"message": r.message})))
-		return false
+		return said, false
 	}
 	a := inner.complete(r)
-	turn.Messages = append(turn.Messages, Message{Role: "assistant", Blocks: a.blocks})
-	for _, f := range (sonic{prompt}).frames(a) {
-		if !x.write(r, inner.encode(nil, f)) {
-			return false
-		}
-		x.update(func(o *Outcome) { o.Events++; o.Usage = a.usage })
-	}
-	return true
+	x.update(func(o *Outcome) { o.Usage = a.usage })
+	x.wait(r.delay)
+	ok = x.sendFrames(r, sonic{prompt}.frames(a)) && r.inStream == nil // an exception ends the session
+	return Message{Role: "assistant", Blocks: a.blocks}, ok
 }
 
 // nextChunk reads the next message of the client: what is in the frame of the
@@ -169,6 +188,7 @@ func (f sonic) frames(a *answer) []Frame {
 	add("contentStart", object{"contentId": content, "type": "TEXT", "role": "ASSISTANT", "textOutputConfiguration": object{"mediaType": "text/plain"}})
 	for _, p := range pieces {
 		add("textOutput", object{"contentId": content, "content": p})
+		frames[len(frames)-1].Tokens = CountTokens(p)
 	}
 	add("contentEnd", object{"contentId": content, "type": "TEXT", "stopReason": "END_TURN"})
 	add("usageEvent", object{"totalInputTokens": a.usage.TotalInput(), "totalOutputTokens": a.usage.OutputTokens, "totalTokens": a.usage.TotalInput() + CountTokens(text)})

@@ -3,6 +3,9 @@ package bedrocktest_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
@@ -230,44 +233,152 @@ func TestControlOfOtherOperations(t *testing.T) {
 	assert.Equal(t, 403, status)
 }
 
-// A session with the bidirectional stream, in text.
-func TestBidirectionalStream(t *testing.T) {
-	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.HTTP2, o.Responder = true, bedrocktest.Echo })
-	srv.Reply(bedrocktest.Text("Hello there"))
+// A session is one with the bidirectional stream, in text.
+type session struct {
+	t      *testing.T
+	stream *bedrockruntime.InvokeModelWithBidirectionalStreamEventStream
+}
+
+func startSession(t *testing.T, srv *bedrocktest.Server) session {
 	out, err := srv.Client(noRetry).InvokeModelWithBidirectionalStream(t.Context(), &bedrockruntime.InvokeModelWithBidirectionalStreamInput{
 		ModelId: aws.String("amazon.nova-sonic-v1:0"),
 	})
 	require.NoError(t, err)
-	stream := out.GetStream()
-	defer stream.Close()
-	send := func(event string) {
-		t.Helper()
-		require.NoError(t, stream.Send(t.Context(), &types.InvokeModelWithBidirectionalStreamInputMemberChunk{
-			Value: types.BidirectionalInputPayloadPart{Bytes: []byte(`{"event":` + event + `}`)}}))
+	t.Cleanup(func() { out.GetStream().Close() })
+	return session{t, out.GetStream()}
+}
+
+func (s session) send(event string) error {
+	return s.stream.Send(s.t.Context(), &types.InvokeModelWithBidirectionalStreamInputMemberChunk{
+		Value: types.BidirectionalInputPayloadPart{Bytes: []byte(`{"event":` + event + `}`)}})
+}
+
+// say sends a turn of text. A server that answers by ending the stream may do so
+// before the last Send has returned, which is then an error of the SDK's.
+func (s session) say(text string) {
+	for _, event := range []string{
+		`{"contentStart":{"promptName":"p","type":"TEXT","role":"USER"}}`, `{"textInput":{"content":"` + text + `"}}`, `{"contentEnd":{}}`,
+	} {
+		_ = s.send(event)
 	}
-	// hear collects the text of one answer.
-	hear := func() (text string) {
-		for e := range stream.Events() {
-			var v any
-			require.NoError(t, json.Unmarshal(e.(*types.InvokeModelWithBidirectionalStreamOutputMemberChunk).Value.Bytes, &v))
-			piece, _ := at(v, "event.textOutput.content").(string)
-			text += piece
-			if at(v, "event.completionEnd") != nil {
-				return text
-			}
+}
+
+// hear collects the text of one answer, or what came of it before the stream
+// ended.
+func (s session) hear() (text string, whole bool) {
+	for e := range s.stream.Events() {
+		var v any
+		require.NoError(s.t, json.Unmarshal(e.(*types.InvokeModelWithBidirectionalStreamOutputMemberChunk).Value.Bytes, &v))
+		piece, _ := at(v, "event.textOutput.content").(string)
+		text += piece
+		if at(v, "event.completionEnd") != nil {
+			return text, true
 		}
-		t.Fatal("the stream ended")
-		return ""
 	}
-	send(`{"sessionStart":{"inferenceConfiguration":{"maxTokens":100}}}`)
-	for _, turn := range [][2]string{{"Hi", "Hello there"}, {"How are you?", "You said: How are you?"}} {
-		send(`{"contentStart":{"promptName":"p","type":"TEXT","role":"USER"}}`)
-		send(`{"textInput":{"content":"` + turn[0] + `"}}`)
-		send(`{"contentEnd":{}}`)
-		assert.Equal(t, turn[1], hear())
+	return text, false
+}
+
+func TestBidirectionalStream(t *testing.T) {
+	var asked []*bedrocktest.Request
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) {
+		o.HTTP2 = true
+		o.Responder = func(ctx context.Context, req *bedrocktest.Request) *bedrocktest.Reply {
+			asked = append(asked, req)
+			return bedrocktest.Echo(ctx, req)
+		}
+	})
+	srv.Reply(bedrocktest.Text("Hello there"))
+	s := startSession(t, srv)
+	require.NoError(t, s.send(`{"sessionStart":{"inferenceConfiguration":{"maxTokens":100}}}`))
+	for _, turn := range [][2]string{{"Hi", "Hello there"}, {"How are you?", "You said: How are you?"}, {"And now?", "You said: And now?"}} {
+		s.say(turn[0])
+		text, whole := s.hear()
+		assert.Equal(t, turn[1], text)
+		assert.True(t, whole)
 	}
-	send(`{"sessionEnd":{}}`)
-	for range stream.Events() {
+	_ = s.send(`{"sessionEnd":{}}`) // as in say
+	for range s.stream.Events() {
 	}
-	require.NoError(t, stream.Err())
+	require.NoError(t, s.stream.Err())
+	require.Len(t, asked, 2)
+	assert.Equal(t, "How are you?", asked[0].LastText(), "a turn does not change with those after it")
+	assert.Equal(t, "And now?", asked[1].LastText())
+	assert.Equal(t, "And now?", srv.Requests()[0].LastText())
+	assert.Len(t, srv.Requests()[0].Messages, 5)
+}
+
+// What goes wrong with the replies of a stream goes wrong with those of a session.
+func TestBidirectionalFaults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply *bedrocktest.Reply
+		fault string
+		text  string
+		end   string
+	}{
+		"an exception in the answer": {reply: bedrocktest.Text("Hello there, you").ExceptionAfter(3, "ThrottlingException", "slow")},
+		"aborted":                    {reply: bedrocktest.Text("Hello there").AbortAfter(10), end: "aborted"},
+		"a fault of the options":     {reply: bedrocktest.Text("Hello there"), fault: "abort=10", end: "aborted"},
+		"an end in the middle":       {reply: bedrocktest.Text("Hello there").EndAfter(3), text: "Hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.HTTP2 = true }, func(o *bedrocktest.Options) {
+				if tt.fault != "" {
+					withFaults(tt.fault)(o)
+				}
+			})
+			srv.Reply(tt.reply)
+			s := startSession(t, srv)
+			s.say("Hi")
+			if tt.end == "" {
+				_ = s.send(`{"sessionEnd":{}}`)
+			}
+			text, whole := s.hear()
+			assert.False(t, whole)
+			if tt.text != "" {
+				assert.Equal(t, tt.text, text)
+			} else {
+				require.Error(t, s.stream.Err())
+			}
+			srv.Close()
+			assert.Equal(t, tt.end, srv.Requests()[0].Outcome.End)
+		})
+	}
+}
+
+// A hook can answer a session with an error, or give its first answer.
+func TestControlOfASession(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.HTTP2, o.Responder = true, bedrocktest.Echo })
+	srv.Control(bedrocktest.OpInvokeModelWithBidirectionalStream, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		return bedrocktest.Text("from the hook")
+	})
+	s := startSession(t, srv)
+	for _, want := range []string{"from the hook", "You said: Hi"} {
+		s.say("Hi")
+		text, _ := s.hear()
+		assert.Equal(t, want, text)
+	}
+}
+
+// A server that is mounted in another can be closed while a session is open.
+func TestCloseEndsSessions(t *testing.T) {
+	srv, err := bedrocktest.New(inProcess, func(o *bedrocktest.Options) { o.Responder = bedrocktest.Echo })
+	require.NoError(t, err)
+	outer := httptest.NewUnstartedServer(srv)
+	outer.Config.Protocols = new(http.Protocols)
+	outer.Config.Protocols.SetUnencryptedHTTP2(true)
+	outer.Start()
+	defer outer.Close()
+	transport := &http.Transport{Protocols: outer.Config.Protocols}
+	defer transport.CloseIdleConnections()
+	in, out := io.Pipe()
+	defer out.Close()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", outer.URL+"/model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream", in)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer x")
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.NoError(t, srv.Close())
+	_, err = io.ReadAll(resp.Body)
+	require.Error(t, err)
 }

@@ -48,9 +48,9 @@ type Reply struct {
 
 	delay      time.Duration
 	stallFirst bool
-	stallAfter int // events; -1: never
-	cutAfter   int64
-	abortAfter int64
+	stallAfter *int // events; nil: never
+	cutAfter   *int64
+	abortAfter *int64
 	edits      []func([]Frame) []Frame
 	inStream   *frameError
 }
@@ -59,9 +59,7 @@ type frameError struct{ code, message string }
 
 // NewReply returns an empty answer to add blocks to. Sent as it is, it is an
 // answer without content.
-func NewReply() *Reply {
-	return &Reply{stallAfter: -1, cutAfter: -1, abortAfter: -1}
-}
+func NewReply() *Reply { return &Reply{} }
 
 // Text is an answer of one text block.
 func Text(text string) *Reply { return NewReply().Text(text) }
@@ -252,15 +250,15 @@ func (r *Reply) Stall() *Reply { r.stallFirst = true; return r }
 // StallAfter stops a stream after that many events until the client leaves or the
 // server is closed; with 0 it sends the headers alone. An operation without a
 // stream stalls before its body.
-func (r *Reply) StallAfter(events int) *Reply { r.stallAfter = events; return r }
+func (r *Reply) StallAfter(events int) *Reply { r.stallAfter = &events; return r }
 
 // CutAfter ends the body after that many bytes, as if it were complete: a clean end
-// of the HTTP response.
-func (r *Reply) CutAfter(bytes int64) *Reply { r.cutAfter = bytes; return r }
+// of the HTTP response. A body that has no more bytes is sent whole.
+func (r *Reply) CutAfter(bytes int64) *Reply { r.cutAfter = &bytes; return r }
 
 // AbortAfter breaks the connection after that many bytes of the body: a reset on
-// HTTP/1.1, RST_STREAM on HTTP/2.
-func (r *Reply) AbortAfter(bytes int64) *Reply { r.abortAfter = bytes; return r }
+// HTTP/1.1, RST_STREAM on HTTP/2. A body that has fewer bytes is sent whole.
+func (r *Reply) AbortAfter(bytes int64) *Reply { r.abortAfter = &bytes; return r }
 
 // ExceptionAfter ends a stream with an exception after that many events. Code is the
 // exception's name, as "ThrottlingException". An operation without a stream
@@ -268,8 +266,7 @@ func (r *Reply) AbortAfter(bytes int64) *Reply { r.abortAfter = bytes; return r 
 func (r *Reply) ExceptionAfter(events int, code, message string) *Reply {
 	r.inStream = &frameError{code, message}
 	return r.Edit(func(frames []Frame) []Frame {
-		frames = frames[:min(events, len(frames))]
-		return append(frames, Frame{Type: lowerFirst(code), Exception: true, Payload: marshal(map[string]string{"message": message})})
+		return append(first(events, frames), Frame{Type: lowerFirst(code), Exception: true, Payload: marshal(map[string]string{"message": message})})
 	})
 }
 
@@ -277,7 +274,7 @@ func (r *Reply) ExceptionAfter(events int, code, message string) *Reply {
 // payload must be JSON; of an InvokeModel stream it is the model's own event.
 func (r *Reply) InsertAfter(events int, eventType, payload string) *Reply {
 	return r.Edit(func(frames []Frame) []Frame {
-		return slices.Insert(frames, min(events, len(frames)), Frame{Type: eventType, Payload: []byte(payload)})
+		return slices.Insert(frames, len(first(events, frames)), Frame{Type: eventType, Payload: []byte(payload)})
 	})
 }
 
@@ -292,15 +289,18 @@ func (r *Reply) Without(eventTypes ...string) *Reply {
 
 // EndAfter ends a stream well after that many events.
 func (r *Reply) EndAfter(events int) *Reply {
-	return r.Edit(func(frames []Frame) []Frame { return frames[:min(events, len(frames))] })
+	return r.Edit(func(frames []Frame) []Frame { return first(events, frames) })
 }
+
+// first are the first n frames, or those that there are.
+func first(n int, frames []Frame) []Frame { return frames[:max(0, min(n, len(frames)))] }
 
 // Corrupt flips a bit of the frame that comes after that many events, at an offset in
 // bytes from its start, or from its end if the offset is negative: 8 is in the
 // checksum of the prelude, -1 in that of the message.
 func (r *Reply) Corrupt(events, offset int) *Reply {
 	return r.Edit(func(frames []Frame) []Frame {
-		if events >= len(frames) {
+		if events < 0 || events >= len(frames) {
 			return frames
 		}
 		f := &frames[events]
@@ -321,9 +321,9 @@ func (r *Reply) Corrupt(events, offset int) *Reply {
 // right checksum, that claims these lengths, and 16 bytes; then the stream
 // stays open.
 func (r *Reply) Claim(events int, total, headers uint32) *Reply {
-	r.stallAfter = events + 1
+	r.StallAfter(events + 1)
 	return r.Edit(func(frames []Frame) []Frame {
-		return append(frames[:min(events, len(frames))], Frame{Raw: claim(total, headers)})
+		return append(first(events, frames), Frame{Raw: claim(total, headers)})
 	})
 }
 

@@ -62,6 +62,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.req.Model = bedrockkit.ModelID(params[0])
 	}
 	x.req.params = params
+	if rt.op == OpInvokeModelWithBidirectionalStream {
+		x.req.family = sonic{}
+	}
 	// The request is read before anyone can see it, and refused later.
 	var refused *Reply
 	if known && err == nil && rt.read != nil {
@@ -270,11 +273,11 @@ func (x *exchange) start(r *Reply, status int) {
 
 // body sends a body that is no stream.
 func (x *exchange) body(r *Reply, status int, body []byte) {
-	if r.cutAfter < 0 && r.abortAfter < 0 { // else a body could be whole before it breaks
+	if r.cutAfter == nil && r.abortAfter == nil { // else a body could be whole before it breaks
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.start(r, status)
-	if r.stallAfter >= 0 {
+	if r.stallAfter != nil {
 		x.flush()
 		x.stall()
 	}
@@ -295,12 +298,17 @@ func (x *exchange) stream(r *Reply) {
 	} else {
 		frames = converseFrames(a)
 	}
+	x.start(r, http.StatusOK)
+	x.flush()
+	x.sendFrames(r, frames)
+}
+
+// sendFrames sends the messages of a stream as the reply wants them, and reports
+// whether to go on.
+func (x *exchange) sendFrames(r *Reply, frames []Frame) bool {
 	for _, edit := range r.edits {
 		frames = edit(frames)
 	}
-	x.start(r, http.StatusOK)
-	x.flush()
-
 	pace := r.pace
 	if pace <= 0 {
 		pace = x.s.opts.Pace
@@ -308,7 +316,7 @@ func (x *exchange) stream(r *Reply) {
 	began, sent := time.Now(), int64(0)
 	var buf []byte
 	for i, f := range frames {
-		if i == r.stallAfter {
+		if r.stallAfter != nil && i == *r.stallAfter {
 			x.stall()
 		}
 		if pace > 0 && f.Tokens > 0 {
@@ -318,13 +326,14 @@ func (x *exchange) stream(r *Reply) {
 		}
 		buf = x.encode(buf[:0], f)
 		if !x.write(r, buf) {
-			return
+			return false
 		}
 		x.update(func(o *Outcome) { o.Events++ })
 	}
-	if r.stallAfter >= len(frames) {
+	if r.stallAfter != nil && *r.stallAfter >= len(frames) {
 		x.stall()
 	}
+	return true
 }
 
 // encode is the frame of a message, padded as Bedrock pads it: a member p of
@@ -376,18 +385,14 @@ func claim(total, headers uint32) []byte {
 // reports whether to go on.
 func (x *exchange) write(r *Reply, b []byte) bool {
 	sent := x.req.Outcome.Bytes
-	limit := int64(-1)
-	if r.cutAfter >= 0 {
-		limit = r.cutAfter
-	}
-	if r.abortAfter >= 0 && (limit < 0 || r.abortAfter < limit) {
-		limit = r.abortAfter
-	}
 	end := sent + int64(len(b))
-	abort := limit >= 0 && limit == r.abortAfter && end >= limit
-	cut := limit >= 0 && end > limit
-	if cut {
-		b = b[:max(0, limit-sent)]
+	cut := r.cutAfter != nil && end > *r.cutAfter
+	abort := r.abortAfter != nil && end >= *r.abortAfter && (!cut || *r.abortAfter <= *r.cutAfter)
+	switch {
+	case abort:
+		b = b[:max(0, *r.abortAfter-sent)]
+	case cut:
+		b = b[:max(0, *r.cutAfter-sent)]
 	}
 	n, err := x.w.Write(b)
 	if err == nil {
