@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -180,9 +181,34 @@ func TestDependencies(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range directDependencies(t) {
 		assert.Contains(t, mayImport, m, "go.mod requires it")
-		assert.Contains(t, string(adr), "`"+m+"`", "the ADR does not argue for it")
+	}
+	argued := map[string][]string{}
+	for _, row := range dependencyRow.FindAllStringSubmatch(string(adr), -1) {
+		for _, m := range quoted.FindAllStringSubmatch(row[1], -1) {
+			argued[m[1]] = []string{}
+			switch row[2] {
+			case "everywhere":
+				argued[m[1]] = []string{"."}
+			case "tests":
+			default:
+				for _, folder := range quoted.FindAllStringSubmatch(row[2], -1) {
+					argued[m[1]] = append(argued[m[1]], folder[1])
+				}
+			}
+		}
+	}
+	for m, folders := range mayImport {
+		if assert.Contains(t, argued, m, "the ADR does not argue for it") {
+			assert.ElementsMatch(t, folders, argued[m], "where %s may be imported, here and in the ADR", m)
+		}
 	}
 }
+
+// A row of the ADR's tables has modules, where they may be imported, and why.
+var (
+	dependencyRow = regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*) \\| .* \\|$")
+	quoted        = regexp.MustCompile("`([^`]+)`")
+)
 
 // directDependencies are those that go.mod requires directly.
 func directDependencies(t *testing.T) []string {

@@ -81,7 +81,11 @@ func seriesStock(lang language, o shop.AvailabilityOutput) string {
 	for _, v := range o.SoldOut {
 		gone = append(gone, strconv.Itoa(v))
 	}
-	soldOut := lang.list(gone)
+	word := "volume"
+	if len(gone) > 1 {
+		word = "volumes"
+	}
+	soldOut := lang.say("%[2]s %[1]s", "%[1]s", lang.list(gone), word)
 	if missing := o.Volumes - o.InStock; missing > len(gone) {
 		soldOut = lang.say("among others %s", "%sなど", soldOut)
 	}

@@ -197,8 +197,9 @@ function facts(result) {
 // gist is a tool's input in a few words, for the folded card.
 function gist(input) {
   if (input === null || typeof input !== "object") return "";
-  const text = Object.values(input)
-    .filter((value) => ["string", "number"].includes(typeof value))
+  const text = Object.entries(input)
+    .filter(([, value]) => ["string", "number"].includes(typeof value))
+    .map(([name, value]) => (typeof value === "number" ? `${name.replaceAll("_", " ")} ${value}` : value))
     .join(" · ");
   return shorten(text, longestGist, "…");
 }
