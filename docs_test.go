@@ -29,6 +29,7 @@ var guides = map[string]string{
 			queues  *sqs.Client
 			status  *dynamostatus.Store
 			results *s3blobs.Store
+			secret  string
 		)`,
 	"caching.md": `var (
 			ctx     context.Context
