@@ -115,7 +115,11 @@ type Error struct {
 // Error says what was called, what went wrong and, where it helps, what to do.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "bedrock %s %s: %s", e.Op, e.Model, e.Kind)
+	fmt.Fprintf(&b, "bedrock %s", e.Op)
+	if e.Model != "" {
+		fmt.Fprintf(&b, " %s", e.Model)
+	}
+	fmt.Fprintf(&b, ": %s", e.Kind)
 	if e.Attempts > 1 {
 		fmt.Fprintf(&b, " after %d attempts", e.Attempts)
 	}
@@ -138,6 +142,9 @@ func (e *Error) cause() string {
 	if e.Err == nil {
 		return ""
 	}
+	if errors.Is(e.Err, errNoCredentials) {
+		return errNoCredentials.Error()
+	}
 	var api smithy.APIError
 	if e.Kind != KindCanceled && errors.As(e.Err, &api) {
 		return strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")
@@ -148,6 +155,9 @@ func (e *Error) cause() string {
 func (e *Error) hint() string {
 	switch e.Kind {
 	case KindAccessDenied:
+		if errors.Is(e.Err, errNoCredentials) {
+			return "config.LoadDefaultConfig finds those of the environment"
+		}
 		action := "bedrock:InvokeModel"
 		if e.Op.Streaming() {
 			action = "bedrock:InvokeModelWithResponseStream"
@@ -165,6 +175,10 @@ func (e *Error) hint() string {
 		return "check the model id and that the region has the model"
 	case KindContextOverflow:
 		return "shorten the history or the documents"
+	case KindUnknown:
+		if e.Err != nil && strings.Contains(e.Err.Error(), "Missing Region") { // the SDK's endpoint rules have no type for it
+			return "set AWS_REGION, a region in your AWS profile, or that of the aws.Config"
+		}
 	}
 	return ""
 }
@@ -270,6 +284,9 @@ func kindOf(err error) Kind {
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return KindCanceled
+	}
+	if errors.Is(err, errNoCredentials) {
+		return KindAccessDenied
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {

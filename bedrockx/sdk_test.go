@@ -107,6 +107,30 @@ func TestTheSDKsOwnOptions(t *testing.T) {
 	}
 }
 
+// A client without credentials makes an error that says what to do. (By itself
+// the SDK, bedrockruntime v1.50, asks a token provider that is nil, and panics.)
+func TestNoCredentials(t *testing.T) {
+	for name, cfg := range map[string]aws.Config{
+		"none":      {Region: "us-west-2"},
+		"anonymous": {Region: "us-west-2", Credentials: aws.AnonymousCredentials{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "")
+			_, err := bedrockx.Invoke(t.Context(), bedrockx.NewFromConfig(cfg), model, request("Hi"))
+			require.ErrorIs(t, err, bedrockx.ErrAccessDenied)
+			assert.EqualError(t, err, "bedrock InvokeModel "+string(model)+": access denied: the SDK client has no credentials; config.LoadDefaultConfig finds those of the environment")
+		})
+	}
+}
+
+func TestNoRegion(t *testing.T) {
+	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}, nil
+	})
+	_, err := bedrockx.Invoke(t.Context(), bedrockx.NewFromConfig(aws.Config{Credentials: credentials}), model, request("Hi"))
+	assert.ErrorContains(t, err, "; set AWS_REGION")
+}
+
 // An error of a credential provider is the caller's, as it is: nothing was
 // sent, and nothing is tried again.
 func TestCredentialsFail(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go/auth/bearer"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -295,6 +296,19 @@ func (t *tap) install(o *bedrockruntime.Options) {
 	o.Retryer = aws.NopRetryer{} // one attempt: the retries are ours
 	o.HTTPClient = hideWriterTo{o.HTTPClient}
 	o.APIOptions = append(o.APIOptions, t.addTo)
+	if o.Credentials == nil && o.BearerAuthTokenProvider == nil {
+		o.BearerAuthTokenProvider = noCredentials{} // the SDK would ask a nil one, and panic
+	}
+}
+
+// noCredentials is the token provider of a client that has neither credentials
+// nor an API key.
+type noCredentials struct{}
+
+var errNoCredentials = errors.New("the SDK client has no credentials")
+
+func (noCredentials) RetrieveBearerToken(context.Context) (bearer.Token, error) {
+	return bearer.Token{}, errNoCredentials
 }
 
 func (t *tap) addTo(stack *middleware.Stack) error {
