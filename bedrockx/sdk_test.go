@@ -108,7 +108,7 @@ func TestTheSDKsOwnOptions(t *testing.T) {
 }
 
 // A client without credentials makes an error that says what to do. (By itself
-// the SDK, bedrockruntime v1.50, asks a token provider that is nil, and panics.)
+// the SDK asks a token provider that is nil, and panics.)
 func TestNoCredentials(t *testing.T) {
 	for name, cfg := range map[string]aws.Config{
 		"none":      {Region: "us-west-2"},

@@ -260,3 +260,12 @@ func TestSDKDefectEmptyModelID(t *testing.T) {
 		assert.Equal(t, "/model//converse", requests[0].Path)
 	}
 }
+
+// A client without credentials asks a token provider that is nil.
+func TestSDKDefectNoCredentialsPanics(t *testing.T) {
+	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "")
+	client := bedrockruntime.NewFromConfig(aws.Config{Region: "us-east-1"})
+	assert.Panics(t, func() {
+		_, _ = client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(model), Messages: userText("Hi")})
+	}, "the SDK returns an error, so it has been mended. noCredentials in bedrockx/send.go can go.")
+}
