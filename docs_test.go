@@ -3,13 +3,18 @@ package bedrockkit_test
 import (
 	"fmt"
 	"go/ast"
+	"go/build"
+	"go/doc"
+	"go/doc/comment"
 	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -136,6 +141,97 @@ func TestGuidesCompile(t *testing.T) {
 		}
 	}
 	assert.NotZero(t, checked)
+}
+
+// unknown is what a type checker says of a part of a program and is right for
+// one: names that it does not declare, values that it does not use.
+var unknown = regexp.MustCompile(`^undefined: \w+$|is not used|^too many return values`)
+
+// The Go code in doc comments fits what it calls. What a comment does not
+// declare is unknown, so this finds less than a compiler would: functions,
+// fields and types of packages that there are not.
+func TestDocCommentsCompile(t *testing.T) {
+	all := packages(t)
+	maps.DeleteFunc(all, func(dir string, p *build.Package) bool {
+		return p.Name == "main" || strings.Contains("/"+dir+"/", "/internal/")
+	})
+	// name is that of a package in a guide, by its path.
+	name := func(imported string) string {
+		return strings.TrimPrefix(path.Base(strings.TrimSuffix(imported, "/v9")), "go-")
+	}
+	common := map[string]string{}
+	for _, imported := range elsewhere {
+		common[name(imported)] = imported
+	}
+	used := slices.Clone(elsewhere)
+	for dir, p := range all {
+		common[p.Name] = strings.TrimSuffix(module+"/"+dir, "/.")
+		used = append(append(used, common[p.Name]), p.Imports...)
+	}
+	fset := token.NewFileSet()
+	imports := exported(t, fset, used)
+	checked := 0
+	for dir, p := range all {
+		names := maps.Clone(common)
+		for _, imported := range p.Imports {
+			names[name(imported)] = imported
+		}
+		names[p.Name] = strings.TrimSuffix(module+"/"+dir, "/.")
+		var header strings.Builder
+		header.WriteString("package example\n")
+		for name, imported := range names {
+			fmt.Fprintf(&header, "import %s %q\n", name, imported)
+		}
+		for _, text := range docs(t, dir, p.GoFiles) {
+			for _, block := range new(comment.Parser).Parse(text).Content {
+				shown, ok := block.(*comment.Code)
+				if !ok {
+					continue
+				}
+				code := strings.ReplaceAll(shown.Text, "…", "")
+				if !strings.HasPrefix(code, "func ") {
+					code = "func _() error {\n" + code + "\nreturn nil\n}"
+				}
+				parsed, err := parser.ParseFile(fset, dir, header.String()+code, parser.SkipObjectResolution)
+				if err != nil {
+					continue // a table, JSON or a command
+				}
+				checked++
+				config := types.Config{Importer: imports, Error: func(err error) {
+					if e := err.(types.Error); !e.Soft && !unknown.MatchString(e.Msg) {
+						t.Errorf("%s: %s\n%s", dir, e.Msg, shown.Text)
+					}
+				}}
+				_, _ = config.Check("example", fset, []*ast.File{parsed}, nil)
+			}
+		}
+	}
+	assert.Greater(t, checked, 40)
+}
+
+// docs are the doc comments of a package and of what it exports.
+func docs(t *testing.T, dir string, names []string) []string {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, name := range names {
+		file, err := parser.ParseFile(fset, filepath.Join(filepath.FromSlash(dir), name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		require.NoError(t, err)
+		files = append(files, file)
+	}
+	p, err := doc.NewFromFiles(fset, files, module)
+	require.NoError(t, err)
+	texts := []string{p.Doc}
+	for _, f := range p.Funcs {
+		texts = append(texts, f.Doc)
+	}
+	for _, typ := range p.Types {
+		texts = append(texts, typ.Doc)
+		for _, f := range slices.Concat(typ.Funcs, typ.Methods) {
+			texts = append(texts, f.Doc)
+		}
+	}
+	return texts
 }
 
 // exported imports packages from what the go command has compiled.
