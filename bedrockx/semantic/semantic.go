@@ -61,7 +61,7 @@ type Options struct {
 	Threshold float64
 
 	// MaxText bounds a question that is embedded, in bytes; a longer one is
-	// asked as ever. The default is 2,000.
+	// asked as if there were no Similar. The default is 2,000.
 	MaxText int
 
 	// Store keeps the vectors. The default is a [Memory].

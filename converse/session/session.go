@@ -11,8 +11,8 @@ import (
 
 // The errors of stores. Other errors are a store's own.
 var (
-	// ErrNotFound is the error of loading a session that there is not, or no
-	// longer.
+	// ErrNotFound is the error of loading a session that does not exist, or no
+	// longer does.
 	ErrNotFound = errors.New("session not found")
 	// ErrConflict is the error of saving a history that somebody else has saved
 	// or deleted since it was loaded. Load it again and repeat the request, or

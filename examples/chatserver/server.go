@@ -55,6 +55,10 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /ws", s.serveSocket)
 	mux.HandleFunc("GET /v1/info", s.serveInfo)
 	mux.HandleFunc("POST /v1/manga/query", s.serveQuery)
+	mux.HandleFunc("GET /v1/manga/query", func(w http.ResponseWriter, _ *http.Request) { // GET / would answer that there is nothing
+		w.Header().Set("Allow", http.MethodPost)
+		writeJSON(w, http.StatusMethodNotAllowed, errorResponse{Error: "Questions are sent with POST.", RequestID: rand.Text()})
+	})
 	// The server has no login, so what keeps other pages out is that browsers
 	// say where a request comes from and what it was told to go to.
 	return secured(sameHost(http.NewCrossOriginProtection().Handler(mux)))
