@@ -84,8 +84,13 @@ func (x *exchange) complete(r *Reply) *answer {
 		rate = defaultRate
 	}
 	a.firstByte = firstByteLatency
-	a.latency = a.firstByte + time.Duration(float64(a.usage.OutputTokens)/rate*float64(time.Second))
+	a.latency = a.firstByte + atRate(a.usage.OutputTokens, rate)
 	return a
+}
+
+// atRate is how long n tokens take at a rate a second, which may be tiny.
+func atRate(n int64, rate float64) time.Duration {
+	return time.Duration(min(float64(n)/rate*float64(time.Second), 1<<62))
 }
 
 // streamText is what a stream sends of a block, piece by piece.

@@ -1,9 +1,11 @@
 package bedrocktest_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -280,4 +282,49 @@ func TestQuotas(t *testing.T) {
 
 	assert.Empty(t, ask("amazon.nova-micro-v1:0", 50_000))
 	assert.Equal(t, "Too many tokens per day, please wait before trying again.", ask("amazon.nova-micro-v1:0", 100_000))
+}
+
+// No number that a client sends gets around a quota.
+func TestQuotaOfAbsurdRequests(t *testing.T) {
+	const model = "anthropic.claude-haiku-4-5-20251001-v1:0"
+	clock := bedrocktest.NewClock(time.Unix(1_700_000_000, 0))
+	srv := echoServer(t, func(o *bedrocktest.Options) {
+		o.Now = clock.Now
+		o.Quotas = map[bedrockkit.ModelID]bedrocktest.Quota{model: {TokensPerMinute: 1000}}
+	})
+	invoke := func(maxTokens string) int {
+		resp, _ := do(t, srv, request(t, srv, "/model/"+model+"/invoke",
+			`{"anthropic_version":"bedrock-2023-05-31","max_tokens":`+maxTokens+`,"messages":[{"role":"user","content":"Hi"}]}`))
+		return resp.StatusCode
+	}
+	assert.Equal(t, 429, invoke("9223372036854775807"))
+	assert.Equal(t, 200, invoke("900"))
+	clock.Advance(-time.Hour)
+	assert.Equal(t, 200, invoke("900"), "a clock that is set back takes nothing away")
+}
+
+func TestCohereMaxTokensBesideToolResults(t *testing.T) {
+	srv := echoServer(t)
+	resp, body := do(t, srv, request(t, srv, "/model/cohere.command-r-v1:0/invoke",
+		`{"max_tokens":-5,"tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"a":1}]}]}`))
+	assert.Equal(t, 400, resp.StatusCode)
+	assert.Contains(t, message(body), "#/max_tokens: -5 is not greater or equal to 1")
+}
+
+// A pace that takes for ever is not one that takes no time.
+func TestTinyPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, inProcess)
+		srv.Reply(bedrocktest.Text("Hello there").Pace(1e-300))
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		out, err := srv.Client(noRetry).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+		require.NoError(t, err)
+		events := 0
+		for range out.GetStream().Events() {
+			events++
+		}
+		out.GetStream().Close()
+		assert.Equal(t, 1, events)
+	})
 }

@@ -50,12 +50,12 @@ func (cohereChat) read(req *Request) *Reply {
 		return invalid(malformed)
 	}
 	req.StopSequences, req.Temperature, req.TopP = body.StopSequences, body.Temperature, body.P
-	if len(body.ToolResults) == 0 {
-		if r := checkPrompt(req, "message", body.Message, "max_tokens", body.MaxTokens); r != nil {
-			return r
-		}
-	} else if body.MaxTokens != nil {
-		req.MaxTokens = *body.MaxTokens
+	message := body.Message
+	if len(body.ToolResults) > 0 && message == "" {
+		message = "results" // which need none
+	}
+	if r := checkPrompt(req, "message", message, "max_tokens", body.MaxTokens); r != nil {
+		return r
 	}
 	req.Messages = nil
 	if body.Preamble != "" {

@@ -40,6 +40,9 @@ func newBucket(size int64, period time.Duration, now time.Time) *bucket {
 }
 
 func (b *bucket) refill(now time.Time) {
+	if now.Before(b.at) {
+		return // a clock that was set back takes nothing away
+	}
 	if b.size > 0 {
 		b.left = min(b.size, b.left+b.size*float64(now.Sub(b.at))/float64(b.period))
 	}
@@ -91,7 +94,7 @@ func (s *Server) reserve(req *Request) (*Reply, func(bedrockkit.Usage)) {
 	if need == 0 {
 		need = defaultReserve
 	}
-	reserved := float64(req.inputTokens() + need)
+	reserved := float64(req.inputTokens()) + float64(need)
 	switch {
 	case !a.requests.has(1):
 		return Throttle(), none

@@ -187,10 +187,16 @@ func (x *exchange) model() *Reply {
 	return Error(http.StatusNotImplemented, "UnexpectedRequest", "bedrocktest: no reply is scripted for this request and there is no Responder")
 }
 
+// maxUnexpected bounds what is remembered to fail the test with, for a program
+// has no test and runs for long.
+const maxUnexpected = 100
+
 func (s *Server) surprise(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unexpected = append(s.unexpected, fmt.Sprintf(format, args...))
+	if len(s.unexpected) < maxUnexpected {
+		s.unexpected = append(s.unexpected, fmt.Sprintf(format, args...))
+	}
 }
 
 func (x *exchange) update(fn func(*Outcome)) {
@@ -321,8 +327,7 @@ func (x *exchange) sendFrames(r *Reply, frames []Frame) bool {
 		}
 		if pace > 0 && f.Tokens > 0 {
 			sent += f.Tokens
-			due := began.Add(time.Duration(float64(sent) / pace * float64(time.Second)))
-			x.wait(time.Until(due))
+			x.wait(time.Until(began.Add(atRate(sent, pace))))
 		}
 		buf = x.encode(buf[:0], f)
 		if !x.write(r, buf) {
