@@ -340,8 +340,11 @@ func (a *answer) anthropicStop() (reason string, sequence any) {
 	if a.stopSequence != "" {
 		sequence = a.stopSequence
 	}
-	if a.stop == bedrockkit.StopContentFiltered {
+	switch {
+	case a.stop == bedrockkit.StopContentFiltered:
 		return "refusal", sequence
+	case a.stop == bedrockkit.StopGuardrailIntervened && a.req.guardrail != nil:
+		return "end_turn", sequence // the model's word; Bedrock adds its own beside it
 	}
 	return string(a.stop), sequence
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// A Guardrail is one that requests may name. It blocks words and hides what
-// matches patterns, in the last user message and in the answer.
+// A Guardrail is one that requests may name. It looks at the last user message
+// and at the answer: a word in either blocks it, what matches a pattern is hidden
+// in the answer. The trace tells of both.
 type Guardrail struct {
 	ID      string // as it is named in requests; its ARN is taken too
 	Version string // the default is DRAFT
@@ -197,7 +198,8 @@ func (a *answer) guardrailTrace() object {
 	return object{"guardrail": v}
 }
 
-// withAction adds to an InvokeModel body what a guardrail did.
+// withAction adds to an InvokeModel body, or to the last event of its stream,
+// what a guardrail did.
 func (a *answer) withAction(body []byte) []byte {
 	if a.req.guardrail == nil {
 		return body

@@ -80,6 +80,35 @@ func TestGuardrailInInvokeModel(t *testing.T) {
 	}
 }
 
+// The last event of a stream says it, and the model's own words are beside it.
+func TestGuardrailInInvokeModelStreams(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, guarded)
+	for _, model := range []struct{ id, body string }{
+		{haiku, string(anthropicBody("Hi"))},
+		{novaLite, `{"messages":[` + user + `]}`},
+		{titan, `{"inputText":"Hi"}`},
+		{llama33, `{"prompt":"Hi"}`},
+		{mixtral, `{"prompt":"Hi"}`},
+	} {
+		for text, action := range map[string]string{"Fine.": "NONE", "It is forbidden.": "INTERVENED"} {
+			srv.Reply(bedrocktest.Text(text))
+			out, err := srv.Client().InvokeModelWithResponseStream(t.Context(), &bedrockruntime.InvokeModelWithResponseStreamInput{
+				ModelId: aws.String(model.id), Body: []byte(model.body), GuardrailIdentifier: aws.String("gr1"), GuardrailVersion: aws.String("1"),
+			})
+			require.NoError(t, err)
+			var last []byte
+			for e := range out.GetStream().Events() {
+				last = e.(*types.ResponseStreamMemberChunk).Value.Bytes
+			}
+			require.NoError(t, out.GetStream().Close())
+			var v map[string]any
+			require.NoError(t, json.Unmarshal(last, &v))
+			assert.Equal(t, action, v["amazon-bedrock-guardrailAction"], model.id)
+			assert.Contains(t, v, "amazon-bedrock-invocationMetrics", model.id)
+		}
+	}
+}
+
 func TestApplyGuardrail(t *testing.T) {
 	srv := bedrocktest.NewServer(t, inProcess, guarded)
 	apply := func(id, text string) (*bedrockruntime.ApplyGuardrailOutput, error) {

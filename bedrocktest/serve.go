@@ -299,6 +299,8 @@ func (x *exchange) stream(r *Reply) {
 	var frames []Frame
 	if x.req.family != nil {
 		frames = x.req.family.frames(a)
+		last := &frames[len(frames)-1]
+		last.Payload = a.withAction(last.Payload)
 		h.Set("X-Amzn-Bedrock-Content-Type", "application/json")
 		setInvokeOptions(h, a)
 	} else {
