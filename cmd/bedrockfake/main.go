@@ -52,13 +52,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	})
 	flags.Uint64Var(&opts.Seed, "seed", 0, "`number` that the chances of faults are drawn from")
 	flags.StringVar(&opts.AccessKeyID, "access-key-id", "", "`id` of the key that requests must be signed with, if a secret is given")
-	flags.StringVar(&opts.BearerToken, "api-key", os.Getenv("BEDROCKFAKE_API_KEY"), "Bearer `token` that is taken; default $BEDROCKFAKE_API_KEY, else any")
+	flags.StringVar(&opts.BearerToken, "api-key", "", "Bearer `token` that is taken; default $BEDROCKFAKE_API_KEY, else any")
 	flags.BoolVar(&opts.AnyModel, "any-model", false, "take every model id")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	// As a flag's default the key would be in the usage that is printed.
+	if opts.BearerToken == "" {
+		opts.BearerToken = os.Getenv("BEDROCKFAKE_API_KEY")
 	}
 	// A secret does not belong on a command line.
 	opts.Secret = os.Getenv("BEDROCKFAKE_SECRET_ACCESS_KEY")
@@ -80,7 +84,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, srv.URL())
+	if _, err := fmt.Fprintln(stdout, srv.URL()); err != nil {
+		srv.Close()
+		return err // nobody would know where it is
+	}
 	<-ctx.Done()
 	return srv.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -62,6 +63,27 @@ func TestRun(t *testing.T) {
 	_, body = post(t, url, "Hi")
 	assert.Contains(t, body, "You said: Hi")
 	require.NoError(t, stop())
+}
+
+// The API key of the environment is asked for, and shown to nobody.
+func TestAPIKey(t *testing.T) {
+	t.Setenv("BEDROCKFAKE_API_KEY", "k-e-y")
+	var stderr bytes.Buffer
+	require.ErrorIs(t, run(t.Context(), []string{"-h"}, io.Discard, &stderr), flag.ErrHelp)
+	assert.Contains(t, stderr.String(), "$BEDROCKFAKE_API_KEY")
+	assert.NotContains(t, stderr.String(), "k-e-y")
+
+	url, stop := start(t)
+	status, _ := post(t, url, "Hi") // with the key x
+	assert.Equal(t, 403, status)
+	require.NoError(t, stop())
+}
+
+// A program whose URL nobody can read ends.
+func TestNoOutput(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	require.ErrorIs(t, run(t.Context(), []string{"-addr", "127.0.0.1:0"}, w, io.Discard), io.ErrClosedPipe)
 }
 
 func TestBadArguments(t *testing.T) {
