@@ -176,8 +176,12 @@ func (e *Error) hint() string {
 	case KindContextOverflow:
 		return "shorten the history or the documents"
 	case KindUnknown:
-		if e.Err != nil && strings.Contains(e.Err.Error(), "Missing Region") { // the SDK's endpoint rules have no type for it
+		// The SDK has no types for the two first mistakes.
+		switch text := fmt.Sprint(e.Err); {
+		case strings.Contains(text, "Missing Region"):
 			return "set AWS_REGION, a region in your AWS profile, or that of the aws.Config"
+		case strings.Contains(text, "get credentials: "):
+			return "set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role"
 		}
 	}
 	return ""

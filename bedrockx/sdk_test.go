@@ -143,6 +143,7 @@ func TestCredentialsFail(t *testing.T) {
 		})})
 	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(sdk, quick), model, request("hello"))
 	assert.ErrorIs(t, err, broken)
+	assert.ErrorContains(t, err, "the vault is sealed; set AWS_PROFILE")
 	assert.Equal(t, 1, asked)
 }
 
