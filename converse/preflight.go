@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -448,7 +450,7 @@ func (c *checker) needs(f bedrockkit.Feature, what string) {
 
 func (c *checker) format(format string, formats map[string]bool) {
 	if !formats[format] {
-		c.add("format", "%q is not one that Converse takes", format)
+		c.add("format", "%q is not one that Converse takes: %s", format, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 	}
 }
 

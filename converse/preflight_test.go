@@ -417,6 +417,7 @@ func TestPreflightFindsAllAtOnce(t *testing.T) {
 	stored, err := json.Marshal(all)
 	require.NoError(t, err)
 	assert.Contains(t, string(stored), `{"problems":[{"path":"messages[0].content[1].document","text":"`)
+	assert.Equal(t, `"bmp" is not one that Converse takes: gif, jpeg, png, webp`, all.Problems[3].Text)
 }
 
 // What is not known of a model is not refused; what a table of the caller's own

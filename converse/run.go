@@ -265,7 +265,7 @@ func (l *loop) run(ctx context.Context) error {
 		l.o.Repair([]Change{{Path: fmt.Sprintf("messages[%d]", len(messages)-1), Text: fmt.Sprintf("has error results for %d open tool calls", len(open))}})
 	default:
 		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
-			Err: fmt.Errorf("messages end with %d tool calls that have no result; give them with converse.Answer, or set Options.Resume", len(open))}
+			Err: fmt.Errorf("messages: the history ends with open tool calls (%d); give their results with converse.Answer, or set Options.Resume", len(open))}
 	}
 	for {
 		l.round++
