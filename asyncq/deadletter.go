@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,11 +59,7 @@ func (l *DeadLetters) List(ctx context.Context) iter.Seq2[DeadLetter, error] {
 			return
 		}
 		var seen []DeadLetter
-		defer func() { // also when the loop is left
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer cancel()
-			l.show(ctx, url, seen)
-		}()
+		defer func() { l.show(ctx, url, seen) }() // also when the loop is left
 		ids := map[string]bool{}
 		for empty := 0; empty < 2; {
 			batch, err := l.receive(ctx, url)
@@ -117,6 +114,9 @@ func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, er
 				d.Queue = queueName(l.queueFor(e))
 			}
 		}
+		if arn := m.Attributes[string(types.MessageSystemAttributeNameDeadLetterQueueSourceArn)]; arn != "" {
+			d.Queue = arn[strings.LastIndexByte(arn, ':')+1:] // SQS moved it
+		}
 		letters = append(letters, d)
 	}
 	return letters, nil
@@ -127,8 +127,10 @@ func (l *DeadLetters) queueFor(e envelope) string {
 	return p.queueOf(e)
 }
 
-// show makes messages visible again.
+// show makes messages visible again, also when ctx has ended.
 func (l *DeadLetters) show(ctx context.Context, url string, letters []DeadLetter) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	for len(letters) > 0 {
 		n := min(len(letters), maxBatch)
 		var entries []types.ChangeMessageVisibilityBatchRequestEntry
@@ -144,7 +146,8 @@ func (l *DeadLetters) show(ctx context.Context, url string, letters []DeadLetter
 // Redrive sends dead letters back to the queues that they came from, with new
 // attempts, and returns how many it has. Without ids it is all of them, otherwise
 // those of these jobs. Each is sent before it is deleted, so one may come twice
-// and none is lost.
+// and none is lost. One that came from none of the queues stays and is an error,
+// when the others have been sent.
 func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
 	url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
 	if err != nil {
@@ -154,56 +157,65 @@ func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	var all []DeadLetter
+	strays, example := 0, ""
+	take := func(d DeadLetter) bool { return (len(ids) == 0 || wanted[d.ID]) && l.origin(d) != "" }
+	left := 0
 	for d, err := range l.List(ctx) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if len(ids) == 0 || wanted[d.ID] {
-			all = append(all, d)
+		case take(d):
+			left++
+		case len(ids) == 0 || wanted[d.ID]:
+			strays, example = strays+1, d.Queue
 		}
 	}
 	moved := 0
-	for len(all) > 0 {
+	var others []DeadLetter
+	defer func() { l.show(ctx, url, others) }()
+	passed := map[string]bool{}
+	for progress := true; moved < left && progress; {
 		// The listing has made them visible again, so they are taken anew.
 		batch, err := l.receive(ctx, url)
 		if err != nil {
 			return moved, err
 		}
-		var others []DeadLetter
-		progress := false
-		for _, d := range batch {
-			if len(ids) > 0 && !wanted[d.ID] {
+		progress = false
+		for i, d := range batch {
+			if !take(d) {
+				progress = progress || !passed[d.MessageID]
+				passed[d.MessageID] = true
 				others = append(others, d)
 				continue
 			}
 			if err := l.moveBack(ctx, url, d); err != nil {
-				l.show(ctx, url, append(others, d))
+				others = append(others, batch[i:]...)
 				return moved, err
 			}
 			moved++
 			progress = true
 		}
-		defer l.show(context.WithoutCancel(ctx), url, others)
-		if !progress && len(batch) == 0 || moved >= len(all) {
-			break
-		}
+	}
+	if strays > 0 {
+		return moved, fmt.Errorf("asyncq: %d dead letters stay, as they came from a queue that is not among those given, such as %q", strays, example)
 	}
 	return moved, nil
 }
 
-// moveBack sends one letter to its queue and deletes it.
-func (l *DeadLetters) moveBack(ctx context.Context, url string, d DeadLetter) error {
-	var target string
+// origin is the queue that a letter came from, as the name or the URL that was
+// given for it; empty where none was.
+func (l *DeadLetters) origin(d DeadLetter) string {
 	for _, name := range []string{l.queues.High, l.queues.Normal, l.queues.Low, l.queues.Ordered} {
 		if name != "" && queueName(name) == d.Queue {
-			target = name
+			return name
 		}
 	}
-	if target == "" {
-		return fmt.Errorf("asyncq: the dead letter %s came from the queue %q, which is not among those given", d.MessageID, d.Queue)
-	}
-	to, err := queueURL(ctx, l.api, target)
+	return ""
+}
+
+// moveBack sends one letter to its queue and deletes it.
+func (l *DeadLetters) moveBack(ctx context.Context, url string, d DeadLetter) error {
+	to, err := queueURL(ctx, l.api, l.origin(d))
 	if err != nil {
 		return err
 	}

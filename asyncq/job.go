@@ -1,6 +1,8 @@
 package asyncq
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -10,6 +12,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -185,6 +188,9 @@ func (e *cancelError) Unwrap() error { return e.err }
 // and does not go to the dead-letter queue. The reason may be nil.
 func Cancel(reason error) error { return &cancelError{reason} }
 
+// maxClassBytes bounds what an error calls its class: it is a word.
+const maxClassBytes = 64
+
 // errorClass is a word for what went wrong, without its text.
 func errorClass(err error) string {
 	var own interface{ ErrorClass() string }
@@ -193,7 +199,9 @@ func errorClass(err error) string {
 	case err == nil:
 		return ""
 	case errors.As(err, &own):
-		return own.ErrorClass()
+		class := own.ErrorClass()
+		class = strings.ToValidUTF8(class[:min(len(class), maxClassBytes)], "")
+		return cmp.Or(class, "error")
 	case errors.As(err, &panicked):
 		return "panic"
 	case errors.Is(err, ErrDraining):
@@ -294,9 +302,17 @@ func seal[T any](r Request[T], now time.Time) (envelope, error) {
 	if err != nil {
 		return fail("payload", "cannot be JSON: %v", err)
 	}
+	payload = escape(payload)
 	sum := sha256.Sum256(payload)
 	return envelope{Version: envelopeVersion, ID: r.ID, Priority: r.Priority, Group: r.Group, CallbackURL: r.CallbackURL, Metadata: r.Metadata,
 		CreatedAt: now.UTC(), Payload: payload, PayloadHash: hex.EncodeToString(sum[:])}, nil
+}
+
+// escape writes JSON without the two characters that JSON has and a message
+// cannot have.
+func escape(data []byte) []byte {
+	data = bytes.ReplaceAll(data, []byte("\ufffe"), []byte(`\ufffe`))
+	return bytes.ReplaceAll(data, []byte("\uffff"), []byte(`\uffff`))
 }
 
 // newID returns a random UUID, version 4.

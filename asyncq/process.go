@@ -412,6 +412,15 @@ func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease
 	return outcome{after: w.backoff(s.Attempt)}
 }
 
+// steers reports whether an error is one of Retry, Cancel and Dead, which decide
+// also where their reason is that the model throttles.
+func steers(err error) bool {
+	var retry *retryError
+	var cancelled *cancelError
+	var hopeless *dead
+	return errors.As(err, &retry) || errors.As(err, &cancelled) || errors.As(err, &hopeless)
+}
+
 // unsettled is the outcome of work whose record could not be written: the
 // message comes again when the lease has ended, and what is stored then decides.
 func (w *engine) unsettled(err error) outcome {
@@ -446,7 +455,7 @@ func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt i
 			// What ended the context says more than what the handler made of it.
 			return cause
 		}
-		if err == nil || !w.o.Throttled(err) {
+		if err == nil || steers(err) || !w.o.Throttled(err) {
 			return err
 		}
 		w.slow()
@@ -590,7 +599,8 @@ func (w *engine) bury(ctx context.Context, d *delivery, e *envelope, s *Status, 
 
 // The attributes of a dead letter, beside those that its message had.
 const (
-	maxAttributes   = 10 // of a message
+	maxAttributes   = 10      // of a message
+	maxLetterBytes  = 1 << 10 // of what is added
 	reasonAttribute = "DeadLetterReason"
 	originAttribute = "DeadLetterQueue"
 	groupAttribute  = "DeadLetterGroup"

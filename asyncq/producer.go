@@ -29,8 +29,10 @@ type ProducerOptions struct {
 	Status   StatusStore
 	Payloads BlobStore
 
-	// OffloadBytes is how long a message may be before its payload goes to
-	// Payloads. The default is 256 KiB, at most 1 MiB, the bound of SQS.
+	// OffloadBytes is how long a message may be, with its attributes and with
+	// 1 KiB for those of a dead letter, before its payload goes to Payloads. The
+	// default is 256 KiB, which fits into any queue, at most 1 MiB, the bound of
+	// SQS.
 	OffloadBytes int
 
 	// Linger is how long a submission waits for others, to be sent with them in
@@ -69,19 +71,24 @@ func NewProducer[T any](api QueueAPI, optFns ...func(*ProducerOptions)) *Produce
 	if o.Status == nil {
 		o.Status = NewMemoryStatus()
 	}
-	if o.OffloadBytes <= 0 {
-		o.OffloadBytes = 256 << 10
-	}
-	o.OffloadBytes = min(o.OffloadBytes, maxMessageBytes-4<<10)
+	setPositive(&o.OffloadBytes, 256<<10)
+	o.OffloadBytes = min(o.OffloadBytes, maxMessageBytes)
 	setDefault(&o.Linger, 5*time.Millisecond)
-	setDefault(&o.SendTimeout, 30*time.Second)
-	setDefault(&o.Keep, 7*24*time.Hour)
+	setPositive(&o.SendTimeout, 30*time.Second)
+	setPositive(&o.Keep, 7*24*time.Hour)
 	return &Producer[T]{api: api, o: o, urls: map[string]string{}, batches: map[string]*batch{}, before: map[string]*batch{}}
 }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
+		*field = value
+	}
+}
+
+// setPositive is setDefault where less than zero has no meaning either.
+func setPositive[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
 		*field = value
 	}
 }
@@ -165,11 +172,12 @@ func (p *Producer[T]) prepare(ctx context.Context, r Request[T]) (id string, wai
 	if err != nil {
 		return e.ID, nil, err
 	}
+	entry := types.SendMessageBatchRequestEntry{MessageAttributes: p.attributes(ctx, e, r.Payload)}
 	payload := e.Payload
-	offload := len(body) > p.o.OffloadBytes
+	offload := len(escape(body))+sizeOf(entry)+maxLetterBytes > p.o.OffloadBytes
 	if offload {
 		if p.o.Payloads == nil {
-			return e.ID, nil, &InvalidRequestError{Field: "payload", Reason: fmt.Sprintf("has %d bytes; more than %d need ProducerOptions.Payloads", len(payload), p.o.OffloadBytes)}
+			return e.ID, nil, &InvalidRequestError{Field: "payload", Reason: fmt.Sprintf("has %d bytes; a message of more than %d needs ProducerOptions.Payloads", len(payload), p.o.OffloadBytes)}
 		}
 		e.Payload, e.PayloadKey = nil, e.key("payloads")
 		if body, err = json.Marshal(e); err != nil {
@@ -201,7 +209,7 @@ func (p *Producer[T]) prepare(ctx context.Context, r Request[T]) (id string, wai
 		}
 	}
 
-	entry := types.SendMessageBatchRequestEntry{MessageBody: aws.String(string(body)), MessageAttributes: p.attributes(ctx, e, r.Payload)}
+	entry.MessageBody = aws.String(string(escape(body)))
 	if e.Group != "" {
 		entry.MessageGroupId = aws.String(e.Group)
 		entry.MessageDeduplicationId = aws.String(e.ID)

@@ -28,11 +28,9 @@ type WaitOptions struct {
 }
 
 func (o WaitOptions) resolved() WaitOptions {
-	setDefault(&o.BaseDelay, 100*time.Millisecond)
-	setDefault(&o.MaxDelay, 5*time.Second)
-	if o.Concurrency <= 0 {
-		o.Concurrency = 8
-	}
+	setPositive(&o.BaseDelay, 100*time.Millisecond)
+	setPositive(&o.MaxDelay, 5*time.Second)
+	setPositive(&o.Concurrency, 8)
 	return o
 }
 

@@ -185,23 +185,21 @@ func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int,
 	if o.Results == nil {
 		o.Results = NewMemoryBlobs()
 	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = 16
-	}
+	setPositive(&o.Concurrency, 16)
 	setDefault(&o.Prefetch, o.Concurrency)
 	o.Prefetch = max(o.Prefetch, 0)
 	setDefault(&o.Weights.High, 6)
 	setDefault(&o.Weights.Normal, 3)
 	setDefault(&o.Weights.Low, 1)
 	setDefault(&o.Weights.Ordered, 3)
-	setDefault(&o.Visibility, 60*time.Second)
+	setPositive(&o.Visibility, 60*time.Second)
 	o.Visibility = min(max(o.Visibility, 3*time.Second), maxVisibility)
 	setDefault(&o.WaitTime, 20*time.Second)
 	o.WaitTime = min(max(o.WaitTime, 0), 20*time.Second)
-	setDefault(&o.MaxAttempts, 3)
+	setPositive(&o.MaxAttempts, 3)
 	setDefault(&o.JobTimeout, 15*time.Minute)
-	setDefault(&o.BaseDelay, 5*time.Second)
-	setDefault(&o.MaxDelay, 15*time.Minute)
+	setPositive(&o.BaseDelay, 5*time.Second)
+	setPositive(&o.MaxDelay, 15*time.Minute)
 	if o.Throttled == nil {
 		o.Throttled = throttled
 	}
@@ -209,7 +207,7 @@ func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int,
 	setDefault(&o.Linger, 50*time.Millisecond)
 	setDefault(&o.DrainTimeout, 25*time.Second)
 	setDefault(&o.DrainGrace, 5*time.Second)
-	setDefault(&o.Keep, 7*24*time.Hour)
+	setPositive(&o.Keep, 7*24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -353,6 +351,9 @@ func (w *engine) Run(ctx context.Context) error {
 	w.mu.Lock()
 	w.draining = true
 	w.mu.Unlock()
+	// Where SQS does not answer, what is to be told to it can hold up all that
+	// follows.
+	timer := time.AfterFunc(max(w.o.DrainTimeout, 0)+max(w.o.DrainGrace, 0), stopTail)
 	pollers.Wait()
 	w.releaseWaiting()
 	finished := make(chan struct{})
@@ -366,12 +367,12 @@ func (w *engine) Run(ctx context.Context) error {
 			w.o.Logger.Error("asyncq: handlers do not end with their context; their messages become visible by themselves", "running", w.Health().Running)
 		}
 	}
+	timer.Reset(10 * time.Second)
 	stopBeats()
 	beats.Wait()
 	for _, s := range w.sources {
 		s.close()
 	}
-	timer := time.AfterFunc(10*time.Second, stopTail)
 	flushers.Wait()
 	timer.Stop()
 	return nil
@@ -392,6 +393,13 @@ func within(d time.Duration, done <-chan struct{}) bool {
 // open finds the queues.
 func (w *engine) open(ctx context.Context) error {
 	q, weights := w.o.Queues, w.o.Weights
+	fifo := func(name string) bool { return strings.HasSuffix(name, ".fifo") }
+	switch {
+	case fifo(q.High), fifo(q.Normal), fifo(q.Low), fifo(q.DeadLetter):
+		return errors.New("asyncq: one of WorkerOptions.Queues is a FIFO queue; only Ordered is one")
+	case q.Ordered != "" && !fifo(q.Ordered):
+		return fmt.Errorf("asyncq: WorkerOptions.Queues.Ordered is %q, which is no FIFO queue: its name would end with .fifo", queueName(q.Ordered))
+	}
 	for _, one := range []struct {
 		name   string
 		weight int
