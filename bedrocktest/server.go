@@ -391,6 +391,7 @@ type Hook struct {
 	fn    Responder
 	kept  bool
 	busy  bool // it is being called
+	spent bool // it has answered and was dropped
 	calls int
 }
 
@@ -414,6 +415,10 @@ func (h *Hook) Keep() *Hook {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
 	h.kept = true
+	if h.spent { // a request came between Control and Keep
+		h.spent = false
+		h.s.hooks = append(h.s.hooks, h)
+	}
 	return h
 }
 
@@ -470,6 +475,7 @@ func (h *Hook) release(answered bool) {
 	h.busy = false
 	if answered && !h.kept {
 		h.remove()
+		h.spent = true
 	}
 }
 

@@ -320,6 +320,23 @@ func TestControl(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "fail", "fail"}, seen)
 }
 
+// A request may come between Control and Keep; the hook stays all the same.
+func TestKeepAfterTheFirstRequest(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	hook := srv.Control(bedrocktest.OpConverse, bedrocktest.Echo)
+	client := srv.Client(noRetry)
+	in := &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hi")}
+	for range 3 {
+		_, err := client.Converse(t.Context(), in)
+		require.NoError(t, err)
+		hook.Keep()
+	}
+	hook.Remove()
+	srv.Reply(bedrocktest.Text("from the script"))
+	_, err := client.Converse(t.Context(), in)
+	require.NoError(t, err)
+}
+
 // A reply that is cut or broken after each number of bytes sends exactly those.
 func TestCutAndAbort(t *testing.T) {
 	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
