@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Responder is the model: it answers requests. It is called by many
@@ -217,12 +218,12 @@ func (s *sampler) typed(m map[string]any, name string, depth int) any {
 		}
 	}
 	if n, ok := number("minLength"); ok {
-		for float64(len(text)) < min(n, 10_000) {
-			text += "x"
+		if missing := int(min(n, 10_000)) - utf8.RuneCountInString(text); missing > 0 {
+			text += strings.Repeat("x", missing)
 		}
 	}
-	if n, ok := number("maxLength"); ok && n >= 0 && float64(len(text)) > n {
-		text = text[:int(n)]
+	if n, ok := number("maxLength"); ok && n >= 0 && float64(utf8.RuneCountInString(text)) > n {
+		text = string([]rune(text)[:int(n)])
 	}
 	return text
 }

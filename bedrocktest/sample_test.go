@@ -16,6 +16,7 @@ func TestSampleFits(t *testing.T) {
 	for _, schema := range []string{
 		`{"type":"object"}`,
 		`{"type":"object","required":["a","b"],"properties":{"a":{"type":"string","minLength":20},"b":{"type":"string","maxLength":2}}}`,
+		`{"type":"object","required":["題名","é"],"properties":{"題名":{"type":"string","maxLength":1},"é":{"type":"string","minLength":2}}}`,
 		`{"type":"object","required":["n"],"properties":{"n":{"type":"integer","exclusiveMinimum":10,"multipleOf":7}}}`,
 		`{"type":"object","required":["n"],"properties":{"n":{"type":"integer","maximum":-3}}}`,
 		`{"type":"object","required":["n"],"properties":{"n":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":0.5}}}`,

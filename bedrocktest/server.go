@@ -53,7 +53,7 @@ type Options struct {
 	BearerToken string
 
 	// Models are the ids that are known, each also with every profile prefix
-	// and inside of an ARN. The default are those that Bedrock has.
+	// and inside of an ARN. The default is those that Bedrock has.
 	Models []bedrockkit.ModelID
 
 	// AnyModel takes every model id.
@@ -99,8 +99,9 @@ type Options struct {
 	// default is none.
 	Quotas map[bedrockkit.ModelID]Quota
 
-	// Now is the clock of quotas, prompt caches and request times. The default is
-	// time.Now, which inside of a synctest bubble is the bubble's clock.
+	// Now is the clock of quotas, prompt caches, jobs and request times. It must
+	// not call the server. The default is time.Now, which inside of a synctest
+	// bubble is the bubble's clock.
 	Now func() time.Time
 }
 
@@ -426,6 +427,7 @@ func (h *Hook) Keep() *Hook {
 func (h *Hook) Remove() {
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
+	h.spent = false
 	h.remove()
 }
 
