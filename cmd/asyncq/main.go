@@ -28,6 +28,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -148,10 +149,21 @@ func parse(args []string, stderr io.Writer) (*arguments, error) {
 		}
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	a.ids = flags.Args()
+	for _, id := range flags.Args() {
+		switch {
+		case id == "":
+			return nil, fmt.Errorf("%w: the id of a job is empty", errUsage)
+		case id[0] == '-':
+			return nil, fmt.Errorf("%w: %s comes after the first id; flags come before it", errUsage, id)
+		case !slices.Contains(a.ids, id):
+			a.ids = append(a.ids, id)
+		}
+	}
 	switch {
 	case a.aws == (a.endpoint != ""):
 		return nil, fmt.Errorf("%w: either -aws or -endpoint says which queues are meant", errUsage)
+	case a.aws && a.tableEndpoint != "":
+		return nil, fmt.Errorf("%w: -table-endpoint goes with -endpoint; -aws is your account", errUsage)
 	case len(a.ids) > 0 && !takesIDs:
 		return nil, fmt.Errorf("%w: %s takes no %q", errUsage, a.command, a.ids[0])
 	case a.command == "status" && (a.table == "" || len(a.ids) == 0):

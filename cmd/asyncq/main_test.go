@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -167,6 +168,8 @@ func TestArguments(t *testing.T) {
 		"redrive too much":  {"redrive -aws -all a", 2, "either ids of jobs or -all"},
 		"purge by mistake":  {"purge -aws", 2, "say -yes"},
 		"another's flag":    {"queues -aws -body", 2, "-body"},
+		"a flag too late":   {"redrive -aws a -table t", 2, "flags come before it"},
+		"two accounts":      {"status -aws -table t -table-endpoint http://127.0.0.1:1 a", 2, "goes with -endpoint"},
 		"no dead letters":   {"dead -aws -dead-letter=", 2, "-dead-letter is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,6 +179,16 @@ func TestArguments(t *testing.T) {
 			assert.Empty(t, out.String())
 		})
 	}
+}
+
+// An id that a script has left empty is not that of the letters without one, and
+// one that is named twice is one.
+func TestIDs(t *testing.T) {
+	_, err := parse([]string{"redrive", "-aws", ""}, io.Discard)
+	assert.ErrorIs(t, err, errUsage)
+	a, err := parse([]string{"redrive", "-aws", "b", "a", "b"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"b", "a"}, a.ids)
 }
 
 func TestWait(t *testing.T) {
