@@ -42,7 +42,7 @@ type Options struct {
 
 	// Margin is how much of the function's time is kept for storing what became
 	// of the jobs: their contexts end so long before its deadline. The default is
-	// 5 s.
+	// 5 s, and it is at most half of the time that an event has.
 	Margin time.Duration
 }
 
@@ -81,7 +81,8 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 	work := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		work, cancel = context.WithDeadlineCause(ctx, deadline.Add(-f.o.Margin), asyncq.ErrDraining)
+		margin := min(f.o.Margin, time.Until(deadline)/2) // Lambda's default is 3 s in all
+		work, cancel = context.WithDeadlineCause(ctx, deadline.Add(-margin), asyncq.ErrDraining)
 		defer cancel()
 	}
 	failed := make([]bool, len(event.Records))

@@ -209,3 +209,19 @@ func TestDeadline(t *testing.T) {
 		assert.Equal(t, asyncq.Completed, s.state(ids[1].ID).State)
 	})
 }
+
+// A function whose time is shorter than the margin works as well.
+func TestShortFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t)
+		ids := s.submit(asyncq.Request[string]{Payload: "quick"})
+		f := s.function(func(ctx context.Context, _ *asyncq.Job[string]) error {
+			deadline, _ := ctx.Deadline()
+			assert.Equal(t, 1500*time.Millisecond, time.Until(deadline))
+			return nil
+		})
+		failed, _ := s.deliver(f, asyncq.DefaultQueues.Normal, 3*time.Second)
+		assert.Empty(t, failed)
+		assert.Equal(t, asyncq.Completed, s.state(ids[0].ID).State)
+	})
+}
