@@ -194,7 +194,7 @@ func (d *Deliverer) Notify(ctx context.Context, n asyncq.Notification) error {
 
 // delay is the time before an attempt, counted from 0.
 func (d *Deliverer) delay(attempt int) time.Duration {
-	wait := d.o.Schedule[attempt]
+	wait := max(d.o.Schedule[attempt], 0)
 	return wait + rand.N(wait/10+1)
 }
 

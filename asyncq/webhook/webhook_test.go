@@ -248,6 +248,11 @@ func TestRefused(t *testing.T) {
 		"loopback, IPv6":      {s.url(t, "::1"), nil},
 		"loopback, mapped":    {s.url(t, "::ffff:127.0.0.1"), nil},
 		"all addresses":       {s.url(t, "0.0.0.0"), nil},
+		"all addresses, IPv6": {s.url(t, "::"), nil},
+		"loopback, NAT64":     {s.url(t, "64:ff9b::127.0.0.1"), nil},
+		"loopback, 6to4":      {s.url(t, "2002:7f00:1::"), nil},
+		"loopback, a zone":    {s.url(t, "::1%25lo"), nil},
+		"by name, mapped":     {s.url(t, "example.com"), []func(*Options){func(o *Options) { o.Resolver = resolver("::ffff:10.0.0.1") }}},
 		"private":             {s.url(t, "10.0.0.1"), nil},
 		"private, 172.16/12":  {s.url(t, "172.16.0.1"), nil},
 		"private, 192.168/16": {s.url(t, "192.168.1.1"), nil},
@@ -369,6 +374,19 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func answering(code int, retryAfter string) *http.Response {
 	return &http.Response{StatusCode: code, Header: http.Header{"Retry-After": {retryAfter}}, Body: http.NoBody}
+}
+
+// A time before now is now.
+func TestNegativeSchedule(t *testing.T) {
+	s := newSite(t, status(500))
+	d := s.deliverer(t, func(o *Options) { o.Schedule = []time.Duration{-time.Hour, -time.Hour} })
+	require.NoError(t, d.Notify(t.Context(), note(s.url(t, "127.0.0.1"))))
+	for range 2 {
+		_, err := d.Deliver(t.Context())
+		require.NoError(t, err)
+	}
+	assert.EqualValues(t, 2, s.hits.Load())
+	assert.Equal(t, Failed, s.delivery(t).State)
 }
 
 // The standard schedule, by Run and in the order of time.
