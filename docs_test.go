@@ -81,7 +81,7 @@ var guides = map[string]string{
 
 // elsewhere are the packages of others that guides use.
 var elsewhere = []string{
-	"context", "errors", "fmt", "log", "os", "testing", "testing/synctest", "time",
+	"context", "errors", "fmt", "io", "log", "net/http", "os", "testing", "testing/synctest", "time",
 	"github.com/aws/aws-sdk-go-v2/aws",
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime",
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb",
