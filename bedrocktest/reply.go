@@ -74,8 +74,8 @@ func Reasoning(text string) *Reply { return NewReply().Reasoning(text) }
 // Text adds a text block.
 func (r *Reply) Text(text string) *Reply { return r.Block(Block{Text: text}) }
 
-// ToolUse adds the call of a tool. The input is encoded as JSON; a
-// json.RawMessage is sent as it is, and nil is a call without arguments: {} in
+// ToolUse adds the call of a tool. The input is encoded as JSON, and ToolUse
+// panics if it cannot be; a json.RawMessage is sent as it is, and nil is a call without arguments: {} in
 // a body, and no piece of JSON at all in a stream. The id is made by the
 // server; use [Reply.Block] to set it.
 func (r *Reply) ToolUse(name string, input any) *Reply {
@@ -161,8 +161,8 @@ func (r *Reply) Header(key, value string) *Reply {
 	return r
 }
 
-// Error is an error response: code is the exception's name, as
-// "ValidationException". Without a code and a message it is a bare status, as a
+// Error is an error response: status is from 200 to 599, and code is the
+// exception's name, as "ValidationException". Without a code and a message it is a bare status, as a
 // load balancer gives it.
 func Error(status int, code, message string) *Reply {
 	r := NewReply()

@@ -277,7 +277,8 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 }
 
 // Close stops the server: it breaks all connections and returns when no
-// request is being served any more. It may be called more than once.
+// request is being served any more: so a hook or a Responder, which it waits
+// for, must not call it. It may be called more than once.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true

@@ -400,6 +400,24 @@ func TestPanicInAHook(t *testing.T) {
 	assert.Equal(t, "panicked: oops", srv.Requests()[0].Outcome.End)
 }
 
+// What cannot be sent is told as well.
+func TestRepliesThatCannotBeSent(t *testing.T) {
+	for want, reply := range map[string]*bedrocktest.Reply{
+		"invalid WriteHeader code 0":    bedrocktest.Error(0, "ThrottlingException", ""),
+		"invalid WriteHeader code 1000": bedrocktest.Body(1000, "text/plain", nil),
+		"bedrocktest: json":             bedrocktest.NewReply().Block(bedrocktest.Block{Raw: []byte("{")}),
+	} {
+		r := &recorder{TB: t}
+		srv := bedrocktest.NewServer(r, inProcess)
+		srv.Reply(reply)
+		_, err := srv.Client(noRetry).Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
+		require.Error(t, err)
+		r.finish()
+		require.Len(t, r.errors, 1)
+		assert.Contains(t, r.errors[0], "panic: "+want)
+	}
+}
+
 // t.FailNow in a hook ends the goroutine that serves the request.
 func TestFailNowInAHook(t *testing.T) {
 	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
