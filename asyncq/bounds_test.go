@@ -231,3 +231,57 @@ func TestRedriveOfWhatSQSMoved(t *testing.T) {
 		assert.Equal(t, [3]string{"1", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Low))
 	})
 }
+
+// down is a store of results that takes nothing until a time.
+type down struct {
+	asyncq.BlobStore
+	until time.Time
+}
+
+func (d *down) Put(ctx context.Context, key string, data []byte) error {
+	if time.Now().Before(d.until) {
+		return errors.New("down")
+	}
+	return d.BlobStore.Put(ctx, key, data)
+}
+
+// While the result cannot be stored, it waits in the worker, as asking the model
+// again would cost what it has cost.
+func TestResultStoreDown(t *testing.T) {
+	for name, tt := range map[string]struct {
+		down, drained time.Duration
+		runs, attempt int
+	}{
+		"for some minutes": {down: 10 * time.Minute, runs: 1, attempt: 1},
+		"for an hour":      {down: time.Hour, runs: 5, attempt: 1},
+		"while draining":   {down: 10 * time.Minute, drained: 5 * time.Minute, runs: 2, attempt: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				w.results = &down{w.results, time.Now().Add(tt.down)}
+				runs := 0
+				handler := func(ctx context.Context, job *asyncq.Job[string]) error {
+					runs++
+					return upper(ctx, job)
+				}
+				id := w.submit(asyncq.Request[string]{Payload: "x"})
+				stop := w.start(w.worker(handler))
+				if tt.drained > 0 {
+					time.Sleep(tt.drained)
+					began := time.Now()
+					stop()
+					assert.Less(t, time.Since(began), 41*time.Second)
+					assert.Equal(t, asyncq.Queued, w.get(id).State)
+					time.Sleep(tt.down)
+					stop = w.start(w.worker(handler))
+				}
+				defer stop()
+				s := w.wait(id)
+				assert.Equal(t, asyncq.Completed, s.State)
+				assert.Equal(t, `"X"`, w.result(s))
+				assert.LessOrEqual(t, runs, tt.runs)
+				assert.Equal(t, tt.attempt, s.Attempt)
+			})
+		})
+	}
+}

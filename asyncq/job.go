@@ -100,6 +100,7 @@ type Job[T any] struct {
 type running struct {
 	progress func(ctx context.Context, step, steps int) error
 	result   []byte
+	stored   bool // the result is
 	usage    bedrockkit.Usage
 	cost     *pricing.Amount
 }
@@ -144,8 +145,9 @@ func (j *Job[T]) Spent(usage bedrockkit.Usage, cost *pricing.Amount) {
 
 // A Handler does a job. Returning nil completes it. [Retry], [Cancel] and [Dead]
 // steer; any other error is a failed attempt, after which the job is tried again until
-// WorkerOptions.MaxAttempts. The context ends with the worker's drain and when the
-// lease is lost.
+// WorkerOptions.MaxAttempts. The context ends after WorkerOptions.JobTimeout, with
+// the worker's drain and when the lease is lost. A handler that does not end with
+// it keeps its place in the worker, and its job from others.
 type Handler[T any] func(ctx context.Context, job *Job[T]) error
 
 // ErrLeaseLost is the cause of a handler's context, and the error of

@@ -318,15 +318,12 @@ func (w *engine) attempt(ctx context.Context, d *delivery, e *envelope, l *lease
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil && !stored && run.result != nil {
-		putErr := w.patiently(ctx, func() error {
-			err := w.o.Results.Put(ctx, resultKey, run.result)
-			if errors.Is(err, ErrExists) {
-				return nil // an attempt before was as far, and then died
+		stored = run.stored
+		if !stored {
+			putErr := w.put(ctx, resultKey, run.result)
+			if stored = putErr == nil; !stored {
+				err = &unstored{"storing a result", putErr}
 			}
-			return err
-		})
-		if stored = putErr == nil; !stored {
-			err = &unstored{"storing a result", putErr}
 		}
 	}
 	var store *unstored
@@ -430,6 +427,32 @@ func (w *engine) unsettled(err error) outcome {
 	return outcome{after: w.o.Visibility}
 }
 
+// put stores a result, if none is stored.
+func (w *engine) put(ctx context.Context, key string, result []byte) error {
+	return w.patiently(ctx, func() error {
+		err := w.o.Results.Put(ctx, key, result)
+		if errors.Is(err, ErrExists) {
+			return nil // an attempt before was as far, and then died
+		}
+		return err
+	})
+}
+
+// keep stores the result of a handler. While its store is down it waits, as long
+// as for a model that throttles: what comes in place of it would have to be paid
+// for again.
+func (w *engine) keep(ctx context.Context, key string, run *running) {
+	until := time.Now().Add(w.o.MaxHold)
+	for hold := time.Second; run.result != nil && ctx.Err() == nil; hold = min(2*hold, 30*time.Second) {
+		err := w.put(ctx, key, run.result)
+		if run.stored = err == nil; run.stored || time.Now().Add(hold).After(until) {
+			return
+		}
+		w.failed("storing a result", err)
+		sleep(ctx, hold/2+rand.N(hold/2))
+	}
+}
+
 // handle runs the handler, and again while the model throttles: the message
 // stays here, so that waiting burns no receive count.
 func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt int, l *lease, run *running) error {
@@ -455,7 +478,11 @@ func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt i
 			// What ended the context says more than what the handler made of it.
 			return cause
 		}
-		if err == nil || steers(err) || !w.o.Throttled(err) {
+		if err == nil {
+			w.keep(ctx, e.key("results"), run)
+			return nil
+		}
+		if steers(err) || !w.o.Throttled(err) {
 			return err
 		}
 		w.slow()

@@ -76,7 +76,8 @@ type WorkerOptions struct {
 	// now. The default knows the kinds of bedrockx. Such a job keeps its message
 	// and is begun again in at most 30 s, or when the model has asked it to be, for
 	// MaxHold at the most, which is 15 minutes by default. Then it is given back
-	// for MaxDelay. None of this counts as an attempt.
+	// for MaxDelay. None of this counts as an attempt. A result that cannot be
+	// stored is held as long, so that it is not asked for again.
 	Throttled func(error) bool
 	MaxHold   time.Duration
 
