@@ -105,7 +105,7 @@ func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, er
 			d.SentAt = time.UnixMilli(ms).UTC()
 		}
 		var e envelope
-		if json.Unmarshal([]byte(d.Body), &e) == nil && idPattern.MatchString(e.ID) {
+		if json.Unmarshal([]byte(d.Body), &e) == nil && validID(e.ID) {
 			d.ID = e.ID
 			if d.Group == "" {
 				d.Group = e.Group

@@ -96,7 +96,7 @@ func (w *engine) unseal(d *delivery) (*envelope, *poison) {
 		return nil, &poison{"the message is not JSON"}
 	}
 	switch {
-	case !idPattern.MatchString(e.ID):
+	case !validID(e.ID):
 		return nil, &poison{"the message has no request_id"}
 	case e.Version != envelopeVersion:
 		return &e, &poison{fmt.Sprintf("the message has the version %d, this worker reads %d", e.Version, envelopeVersion)}
@@ -271,20 +271,32 @@ func (w *engine) patiently(ctx context.Context, ask func() error) error {
 	}
 }
 
-// renew keeps the lease while the handler works.
-func (l *lease) renew(ctx context.Context) {
-	ticker := time.NewTicker(l.w.o.Visibility / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+// renew keeps the lease while the handler works, until stop is called or ctx is
+// done. Nothing of it goes on when stop has returned.
+func (l *lease) renew(ctx context.Context) (stop func()) {
+	every := l.w.o.Visibility / 3
+	var mu sync.Mutex
+	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(every, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped || ctx.Err() != nil {
 			return
-		case now := <-ticker.C:
-			err := l.change(ctx, func(s *Status) { s.LeaseUntil = now.UTC().Add(l.w.o.Visibility) })
-			if err != nil && !errors.Is(err, ErrLeaseLost) && ctx.Err() == nil {
-				l.w.failed("renewing a lease", err)
-			}
 		}
+		err := l.change(ctx, func(s *Status) { s.LeaseUntil = time.Now().UTC().Add(l.w.o.Visibility) })
+		if err != nil && !errors.Is(err, ErrLeaseLost) && ctx.Err() == nil {
+			l.w.failed("renewing a lease", err)
+		}
+		timer.Reset(every)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
 	}
 }
 
@@ -457,18 +469,15 @@ func (w *engine) keep(ctx context.Context, key string, run *running) {
 // stays here, so that waiting burns no receive count.
 func (w *engine) handle(ctx context.Context, d *delivery, e *envelope, attempt int, l *lease, run *running) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	stop := l.renew(ctx)
+	defer stop()
+	defer cancel(nil) // before stop, which waits for a renewal under way
 	l.mu.Lock()
 	l.cancel = cancel
 	l.mu.Unlock()
 	run.progress = func(ctx context.Context, step, steps int) error {
 		return l.change(ctx, func(s *Status) { s.Step, s.Steps = step, steps })
 	}
-	var renewal sync.WaitGroup
-	renewing, stop := context.WithCancel(ctx)
-	renewal.Go(func() { l.renew(renewing) })
-	defer renewal.Wait()
-	defer stop()
 
 	until := time.Now().Add(w.o.MaxHold)
 	for hold := time.Second; ; hold = min(2*hold, 30*time.Second) {

@@ -74,6 +74,12 @@ func (w *engine) poll(ctx context.Context, s *source) {
 func (w *engine) room(s *source) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	room := w.roomOf(s)
+	s.asked += room
+	return room
+}
+
+func (w *engine) roomOf(s *source) int {
 	if w.paused || w.draining || s.asked > 0 && (s.fifo || !s.more) {
 		return 0
 	}
@@ -87,7 +93,6 @@ func (w *engine) room(s *source) int {
 	if room < 1 || room < maxBatch && s.waiting()+s.asked > w.o.Concurrency/4 {
 		return 0
 	}
-	s.asked += room
 	return room
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -444,26 +445,56 @@ func (w *engine) openDead(ctx context.Context) error {
 func (w *engine) dispatch(ctx context.Context, handlers *sync.WaitGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.paused && !w.draining && w.running < int(w.limit) {
-		d := w.next()
+	for {
+		d := w.begin()
 		if d == nil {
 			break
 		}
-		w.running++
-		handlers.Go(func() {
-			next := w.process(ctx, d)
-			w.mu.Lock()
-			w.running--
-			released := d.src.finished(d, next)
-			w.mu.Unlock()
-			for _, r := range released {
-				w.release(r, 0)
-			}
-			w.signal()
-		})
+		handlers.Go(func() { w.work(ctx, d) })
 	}
+	w.askForMore()
+}
+
+// work does a job, and then others as long as there are any: a goroutine of its
+// own for each would have its stack grown each time.
+func (w *engine) work(ctx context.Context, d *delivery) {
+	for d != nil {
+		done := w.process(ctx, d)
+		w.mu.Lock()
+		w.running--
+		released := d.src.finished(d, done)
+		d = w.begin()
+		// A group that is free again, or a higher limit, may let one more begin.
+		another := w.running < int(w.limit) && slices.ContainsFunc(w.sources, (*source).ready)
+		w.askForMore()
+		w.mu.Unlock()
+		for _, r := range released {
+			w.release(r, 0)
+		}
+		if another {
+			w.signal()
+		}
+	}
+}
+
+// begin takes the next message if there is a slot for it. w.mu is held.
+func (w *engine) begin() *delivery {
+	if w.paused || w.draining || w.running >= int(w.limit) {
+		return nil
+	}
+	d := w.next()
+	if d != nil {
+		w.running++
+	}
+	return d
+}
+
+// askForMore wakes the pollers that have room. w.mu is held.
+func (w *engine) askForMore() {
 	for _, s := range w.sources {
-		s.signal()
+		if w.roomOf(s) > 0 {
+			s.signal()
+		}
 	}
 }
 
