@@ -13,8 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
+// receivesAtOnce is how many pollers a queue has. All but one are idle while it
+// has few messages; see room.
+const receivesAtOnce = 4
+
 // poll receives the messages of one queue, as many as there are slots for and as
-// may wait here. Each queue has two pollers; see room.
+// may wait here.
 func (w *engine) poll(ctx context.Context, s *source) {
 	wait := 100 * time.Millisecond
 	for ctx.Err() == nil {
@@ -37,6 +41,9 @@ func (w *engine) poll(ctx context.Context, s *source) {
 		w.mu.Lock()
 		s.asked -= n
 		s.more = err == nil && len(out.Messages) == maxBatch
+		if since := time.Since(w.paced); since >= 2*prefetchFor { // or jobs that end together would look quick
+			w.pace, w.ended, w.paced = float64(w.ended)/since.Seconds(), 0, time.Now()
+		}
 		if err == nil {
 			w.lastErr = nil
 			for _, m := range out.Messages {
@@ -68,7 +75,7 @@ func (w *engine) poll(ctx context.Context, s *source) {
 // room is how many messages of a queue may come now: free slots, and those that
 // may wait. It is 0 while only a few would fit and others wait, as a request
 // costs the same for ten. What it allows counts as asked for from then on. While
-// one request is under way there is a second one only if the last was full, as
+// one request is under way there are others only if the last was full, as
 // the queue has more then; and none to a FIFO queue, whose order is that of the
 // answers.
 func (w *engine) room(s *source) int {
@@ -78,6 +85,10 @@ func (w *engine) room(s *source) int {
 	s.asked += room
 	return room
 }
+
+// prefetchFor is how long the work that waits should last, so that a fast worker
+// is not as slow as the queue's answers.
+const prefetchFor = 50 * time.Millisecond
 
 func (w *engine) roomOf(s *source) int {
 	if w.paused || w.draining || s.asked > 0 && (s.fifo || !s.more) {
@@ -89,7 +100,8 @@ func (w *engine) roomOf(s *source) int {
 	}
 	share := w.limit / float64(w.o.Concurrency)
 	free := max(int(w.limit)-w.running-waiting, 0)
-	room := min(maxBatch, free+max(int(float64(w.o.Prefetch)*share), 0)-s.waiting()-s.asked)
+	prefetch := min(max(w.o.Prefetch, int(w.pace*prefetchFor.Seconds())), w.mostPrefetch)
+	room := min(maxBatch, free+int(float64(prefetch)*share)-s.waiting()-s.asked)
 	if room < 1 || room < maxBatch && s.waiting()+s.asked > w.o.Concurrency/4 {
 		return 0
 	}

@@ -30,17 +30,22 @@ func (q *farQueues) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageIn
 	return q.Service.ReceiveMessage(ctx, in, optFns...)
 }
 
-// A second receive is under way while there is more than one brings, and only then.
+// Receives are under way beside each other while there is more than one brings and
+// jobs are quick, and only then.
 func TestReceivesAtOnce(t *testing.T) {
 	for name, tt := range map[string]struct {
-		jobs  int
-		group bool
-		queue asyncq.Queues
-		want  int64
+		jobs    int
+		takes   time.Duration
+		group   bool
+		queue   asyncq.Queues
+		want    int64
+		waiting int // at least, at some time
+		most    int // that wait
 	}{
-		"few":     {9, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 1},
-		"many":    {200, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 2},
-		"ordered": {200, true, asyncq.Queues{Ordered: asyncq.DefaultQueues.Ordered}, 1},
+		"few":     {9, 0, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 1, 0, 16},
+		"many":    {5000, time.Millisecond, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 4, 20, 160},
+		"slow":    {200, time.Second, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 3, 10, 16},
+		"ordered": {200, 0, true, asyncq.Queues{Ordered: asyncq.DefaultQueues.Ordered}, 1, 0, 16},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -55,15 +60,21 @@ func TestReceivesAtOnce(t *testing.T) {
 					assert.NoError(t, s.Err)
 				}
 				far := &farQueues{Service: w.queues}
-				var done atomic.Int64
-				stop := w.start(asyncq.NewWorker(far, func(context.Context, *asyncq.Job[string]) error {
+				var done, waited atomic.Int64
+				var worker *asyncq.Worker[string]
+				worker = asyncq.NewWorker(far, func(context.Context, *asyncq.Job[string]) error {
+					<-time.After(tt.takes)
+					waited.Store(max(waited.Load(), int64(worker.Health().Waiting)))
 					done.Add(1)
 					return nil
-				}, func(o *asyncq.WorkerOptions) { o.Status, o.Queues, o.Logger = w.status, tt.queue, quiet() }))
+				}, func(o *asyncq.WorkerOptions) { o.Status, o.Queues, o.Logger = w.status, tt.queue, quiet() })
+				stop := w.start(worker)
 				<-time.After(time.Minute)
 				synctest.Wait()
 				assert.EqualValues(t, tt.jobs, done.Load())
 				assert.Equal(t, tt.want, far.most.Load())
+				assert.GreaterOrEqual(t, waited.Load(), int64(tt.waiting))
+				assert.LessOrEqual(t, waited.Load(), int64(tt.most))
 				assert.LessOrEqual(t, far.pending.Load(), int64(1), "an empty queue is asked once at a time")
 				stop()
 			})

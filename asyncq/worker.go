@@ -43,8 +43,9 @@ type WorkerOptions struct {
 	// for a while.
 	Concurrency int
 
-	// Prefetch is how many messages of each queue wait within the worker; the
-	// default is Concurrency. Negative means none.
+	// Prefetch is how many messages of each queue wait within the worker. The
+	// default is Concurrency or, where that is more, what the worker does in
+	// 50 ms, up to ten times Concurrency. Negative means none.
 	Prefetch int
 
 	// Weights say how much of the work each priority gets while there is more
@@ -157,10 +158,11 @@ func NewWorker[T any](api QueueAPI, handler Handler[T], optFns ...func(*WorkerOp
 
 // engine is a worker without the type of its payloads.
 type engine struct {
-	api     QueueAPI
-	o       WorkerOptions
-	do      func(context.Context, *envelope, *delivery, int, *running) error
-	deadURL string
+	api          QueueAPI
+	o            WorkerOptions
+	mostPrefetch int
+	do           func(context.Context, *envelope, *delivery, int, *running) error
+	deadURL      string
 
 	mu       sync.Mutex
 	wake     chan struct{} // something has changed for the dispatcher
@@ -173,6 +175,9 @@ type engine struct {
 	draining bool
 	lastErr  error
 	held     map[*delivery]struct{} // whose visibility is renewed
+	ended    int                    // jobs since the pace was taken
+	paced    time.Time
+	pace     float64 // jobs a second
 }
 
 func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int, *running) error, optFns []func(*WorkerOptions)) *engine {
@@ -188,8 +193,11 @@ func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int,
 		o.Results = NewMemoryBlobs()
 	}
 	setPositive(&o.Concurrency, 16)
-	setDefault(&o.Prefetch, o.Concurrency)
-	o.Prefetch = max(o.Prefetch, 0)
+	mostPrefetch := o.Prefetch
+	if o.Prefetch == 0 {
+		o.Prefetch, mostPrefetch = o.Concurrency, 10*o.Concurrency
+	}
+	o.Prefetch, mostPrefetch = max(o.Prefetch, 0), max(mostPrefetch, 0)
 	setDefault(&o.Weights.High, 6)
 	setDefault(&o.Weights.Normal, 3)
 	setDefault(&o.Weights.Low, 1)
@@ -213,7 +221,7 @@ func newEngine(api QueueAPI, do func(context.Context, *envelope, *delivery, int,
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &engine{api: api, o: o, do: do, wake: make(chan struct{}, 1), limit: float64(o.Concurrency), held: map[*delivery]struct{}{}}
+	return &engine{api: api, o: o, mostPrefetch: mostPrefetch, do: do, wake: make(chan struct{}, 1), limit: float64(o.Concurrency), held: map[*delivery]struct{}{}}
 }
 
 // throttled knows the errors of bedrockx that time mends.
@@ -333,7 +341,7 @@ func (w *engine) Run(ctx context.Context) error {
 
 	var pollers, flushers, beats, handlers sync.WaitGroup
 	for _, s := range w.sources {
-		for range 2 {
+		for range receivesAtOnce {
 			pollers.Go(func() { w.poll(ctx, s) })
 		}
 		flushers.Go(func() { w.flush(tail, s.acks, w.deleteBatch) })
@@ -462,6 +470,7 @@ func (w *engine) work(ctx context.Context, d *delivery) {
 		done := w.process(ctx, d)
 		w.mu.Lock()
 		w.running--
+		w.ended++
 		released := d.src.finished(d, done)
 		d = w.begin()
 		// A group that is free again, or a higher limit, may let one more begin.
