@@ -282,7 +282,6 @@ type tap struct {
 	taken  io.ReadCloser
 
 	// What else an attempt needs, in one allocation.
-	nothing  nothing
 	response Response
 	optFns   [4]func(*bedrockruntime.Options)
 }
@@ -374,8 +373,8 @@ func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeIn
 	t.header = resp.Header
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		t.taken = resp.Body
-		t.nothing.Reset("{}")
-		resp.Body = &t.nothing
+		// net/http holds the response until the body's end: it is not to hold the tap.
+		resp.Body = &nothing{*strings.NewReader("{}")}
 	} else {
 		// An error's body is read whole by the SDK, so it needs a bound.
 		resp.Body = struct {

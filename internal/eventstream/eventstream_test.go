@@ -217,6 +217,36 @@ func TestMemoryFollowsWhatArrived(t *testing.T) {
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<10))
 }
 
+// A thousand slow streams hold a small buffer each; a busy one has a larger.
+func TestBufferFollowsThePace(t *testing.T) {
+	frame := AppendEvent(nil, "contentBlockDelta", bytes.Repeat([]byte("x"), 200))
+	var one []io.Reader
+	for range 50 {
+		one = append(one, bytes.NewReader(frame))
+	}
+	for _, tt := range []struct {
+		name string
+		src  io.Reader
+		want int
+	}{
+		{"a frame at a time", io.MultiReader(one...), firstBuffer},
+		{"all at once", bytes.NewReader(bytes.Repeat(frame, 50)), busyBuffer},
+		{"a large frame", bytes.NewReader(AppendEvent(nil, "e", make([]byte, 20_000))), 32 << 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, held := NewReader(tt.src, 0), 0
+			for {
+				if _, err := r.Next(); err != nil {
+					require.Equal(t, io.EOF, err)
+					break
+				}
+				held = cap(r.buf)
+			}
+			assert.Equal(t, tt.want, held)
+		})
+	}
+}
+
 func TestReaderThatNeverReads(t *testing.T) {
 	_, err := NewReader(stuck{}, 0).Next()
 	assert.Equal(t, io.ErrNoProgress, err)

@@ -18,7 +18,10 @@ const (
 	// other bound: the 24 MiB that the encoding allows.
 	DefaultMaxFrame = 24 << 20
 
-	firstBuffer = 4 << 10
+	// A buffer is small at first, as a slow stream has a frame at a time, and
+	// grows to the other as soon as more than it holds has come.
+	firstBuffer = 1 << 10
+	busyBuffer  = 4 << 10
 )
 
 // The errors of a Reader; those that it returns wrap one of them, io.EOF or
@@ -166,18 +169,22 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// makeRoom moves what is unread to the front of the buffer, or doubles it when
-// it is full: so it grows with the bytes that came, not with a length that a
-// frame claims.
+// makeRoom moves what is unread to the front of the buffer, or makes a larger
+// one when it is full: so it grows with the bytes that came, not with a length
+// that a frame claims.
 func (r *Reader) makeRoom() {
-	if r.off > 0 {
+	size := firstBuffer
+	switch n := len(r.buf); {
+	case n >= busyBuffer && r.off > 0:
 		r.end = copy(r.buf, r.buf[r.off:r.end])
 		r.off = 0
-		if r.end < len(r.buf) {
-			return
-		}
+		return
+	case n >= busyBuffer:
+		size = 2 * n
+	case n > 0:
+		size = busyBuffer
 	}
-	grown := make([]byte, max(firstBuffer, 2*len(r.buf)))
-	r.end = copy(grown, r.buf[:r.end])
-	r.buf = grown
+	grown := make([]byte, size)
+	r.end = copy(grown, r.buf[r.off:r.end])
+	r.off, r.buf = 0, grown
 }
