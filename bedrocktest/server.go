@@ -539,11 +539,14 @@ func (s *Server) Log() string {
 			}
 		}
 		o := r.Outcome
-		fmt.Fprintf(&b, "\n  -> %d %s", o.Status, o.Code)
-		if o.Events > 0 {
-			fmt.Fprintf(&b, "%d events, ", o.Events)
+		fmt.Fprintf(&b, "\n  -> %d", o.Status)
+		if o.Code != "" {
+			b.WriteString(" " + o.Code)
 		}
-		fmt.Fprintf(&b, "%d bytes", o.Bytes)
+		if o.Events > 0 {
+			fmt.Fprintf(&b, ", %d events", o.Events)
+		}
+		fmt.Fprintf(&b, ", %d bytes", o.Bytes)
 		if o.End != "" {
 			fmt.Fprintf(&b, ", %s", o.End)
 		}

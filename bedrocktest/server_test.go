@@ -400,6 +400,27 @@ func TestPanicInAHook(t *testing.T) {
 	assert.Equal(t, "panicked: oops", srv.Requests()[0].Outcome.End)
 }
 
+// The log is for people.
+func TestLog(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := srv.Client(noRetry)
+	srv.Reply(bedrocktest.Throttle(), bedrocktest.Text("Hello").EndAfter(2), bedrocktest.Text("Hello").CutAfter(10))
+	for range 3 {
+		_, _ = readStream(t, client, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi,\n  you")})
+	}
+	srv.Close() // so that all have finished
+	assert.Equal(t, `bedrocktest: 3 requests
+#1 ConverseStream `+haiku+` (HTTP/1.1)
+     user: Hi, you
+  -> 429 ThrottlingException, 65 bytes
+#2 ConverseStream `+haiku+` (HTTP/1.1)
+     user: Hi, you
+  -> 200, 2 events, 380 bytes
+#3 ConverseStream `+haiku+` (HTTP/1.1)
+     user: Hi, you
+  -> 200, 10 bytes, cut`, srv.Log())
+}
+
 // What cannot be sent is told as well.
 func TestRepliesThatCannotBeSent(t *testing.T) {
 	for want, reply := range map[string]*bedrocktest.Reply{
