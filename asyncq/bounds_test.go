@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -281,6 +282,83 @@ func TestResultStoreDown(t *testing.T) {
 				assert.Equal(t, `"X"`, w.result(s))
 				assert.LessOrEqual(t, runs, tt.runs)
 				assert.Equal(t, tt.attempt, s.Attempt)
+			})
+		})
+	}
+}
+
+// A handler that ends its goroutine, as a failed assertion of a test does, is an
+// attempt that has not ended; the worker has its place back.
+func TestHandlerThatExits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		one := func(o *asyncq.WorkerOptions) { o.Concurrency = 1 }
+		runs := 0
+		first := w.submit(asyncq.Request[string]{Group: "g", Payload: "x"})
+		second := w.submit(asyncq.Request[string]{Group: "g", Payload: "y"})
+		stop := w.start(w.worker(func(_ context.Context, job *asyncq.Job[string]) error {
+			if runs++; runs == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		}, one))
+		defer stop()
+		s := w.wait(first)
+		assert.Equal(t, asyncq.Completed, s.State)
+		assert.Equal(t, 2, s.Attempt)
+		assert.False(t, s.FinishedAt.After(w.wait(second).StartedAt), "the group keeps its order")
+	})
+}
+
+// stuck is a status store whose requests end with their context until a time.
+type stuck struct {
+	asyncq.StatusStore
+	op    string
+	until time.Time
+}
+
+func (s *stuck) wait(ctx context.Context, op string) error {
+	if s.op != op || time.Now().After(s.until) {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *stuck) Get(ctx context.Context, id string) (asyncq.Status, error) {
+	if err := s.wait(ctx, "get"); err != nil {
+		return asyncq.Status{}, err
+	}
+	return s.StatusStore.Get(ctx, id)
+}
+
+func (s *stuck) Update(ctx context.Context, status asyncq.Status) error {
+	if err := s.wait(ctx, "update "+string(status.State)); err != nil {
+		return err
+	}
+	return s.StatusStore.Update(ctx, status)
+}
+
+// A status store that does not answer holds up neither the drain nor, when it
+// answers again, the job.
+func TestStuckStatus(t *testing.T) {
+	for _, op := range []string{"get", "update processing", "update completed"} {
+		t.Run(op, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				id := w.submit(asyncq.Request[string]{Payload: "x"})
+				plain := w.status
+				w.status = &stuck{plain, op, time.Now().Add(10 * time.Minute)}
+				stop := w.start(w.worker(upper))
+				time.Sleep(time.Minute)
+				began := time.Now()
+				stop()
+				assert.LessOrEqual(t, time.Since(began), 41*time.Second)
+				time.Sleep(10 * time.Minute)
+				stop = w.start(w.worker(upper))
+				defer stop()
+				s := w.wait(id)
+				assert.Equal(t, asyncq.Completed, s.State)
+				assert.Equal(t, `"X"`, w.result(s))
+				assert.LessOrEqual(t, s.Attempt, 3)
 			})
 		})
 	}

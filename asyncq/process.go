@@ -33,12 +33,15 @@ type outcome struct {
 // process works on a message to its end and tells SQS. It reports whether the
 // message is done, so that the next one of its group may follow.
 func (w *engine) process(ctx context.Context, d *delivery) (done bool) {
-	out := w.job(ctx, d)
-	if out.ack {
-		w.ack(d)
-	} else {
-		w.release(d, out.after)
-	}
+	out := outcome{after: w.o.Visibility}
+	defer func() { // also where the handler has ended its goroutine
+		if out.ack {
+			w.ack(d)
+		} else {
+			w.release(d, out.after)
+		}
+	}()
+	out = w.job(ctx, d)
 	return out.ack
 }
 

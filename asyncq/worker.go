@@ -466,6 +466,20 @@ func (w *engine) dispatch(ctx context.Context, handlers *sync.WaitGroup) {
 // work does a job, and then others as long as there are any: a goroutine of its
 // own for each would have its stack grown each time.
 func (w *engine) work(ctx context.Context, d *delivery) {
+	defer func() {
+		if d == nil {
+			return
+		}
+		// A handler has ended the goroutine, as a test's FailNow does.
+		w.mu.Lock()
+		w.running--
+		released := d.src.finished(d, false)
+		w.mu.Unlock()
+		for _, r := range released {
+			w.release(r, 0)
+		}
+		w.signal()
+	}()
 	for d != nil {
 		done := w.process(ctx, d)
 		w.mu.Lock()

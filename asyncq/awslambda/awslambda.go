@@ -21,6 +21,7 @@ package awslambda
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,7 +86,9 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 		work, cancel = context.WithDeadlineCause(ctx, deadline.Add(-margin), asyncq.ErrDraining)
 		defer cancel()
 	}
-	failed := make([]bool, len(event.Records))
+	// Until it is done, a message has failed: also where a handler ends its
+	// goroutine, as Lambda would delete it.
+	failed := slices.Repeat([]bool{true}, len(event.Records))
 	after := make([]time.Duration, len(event.Records))
 	var running sync.WaitGroup
 	slots := make(chan struct{}, f.o.Concurrency)
@@ -93,14 +96,15 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			stopped := false
 			for _, i := range sequence {
-				if stopped || work.Err() != nil {
-					failed[i] = true // and at once visible again
-					continue
+				if work.Err() != nil {
+					return // what is left is at once visible again
 				}
 				done, wait := f.process(work, queueName(event.Records[i].EventSourceARN), message(event.Records[i]))
-				failed[i], after[i], stopped = !done, wait, !done
+				failed[i], after[i] = !done, wait
+				if !done {
+					return
+				}
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -223,5 +224,21 @@ func TestShortFunction(t *testing.T) {
 		failed, _ := s.deliver(f, asyncq.DefaultQueues.Normal, 3*time.Second)
 		assert.Empty(t, failed)
 		assert.Equal(t, asyncq.Completed, s.state(ids[0].ID).State)
+	})
+}
+
+// A handler that ends its goroutine has not done its message, and not those of
+// the group behind it.
+func TestHandlerThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t)
+		s.submit(asyncq.Request[string]{Group: "a", Payload: "1"}, asyncq.Request[string]{Group: "a", Payload: "2"})
+		f := s.function(func(context.Context, *asyncq.Job[string]) error {
+			runtime.Goexit()
+			return nil
+		})
+		failed, n := s.deliver(f, asyncq.DefaultQueues.Ordered, time.Minute)
+		assert.Equal(t, 2, n)
+		assert.Len(t, failed, 2)
 	})
 }
