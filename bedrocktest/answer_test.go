@@ -284,6 +284,30 @@ func TestQuotas(t *testing.T) {
 	assert.Equal(t, "Too many tokens per day, please wait before trying again.", ask("amazon.nova-micro-v1:0", 100_000))
 }
 
+// What was not used is given back before the client has the whole answer, or his
+// next request would be throttled by chance.
+func TestQuotaIsSettledFirst(t *testing.T) {
+	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
+		srv := echoServer(t, opt, func(o *bedrocktest.Options) {
+			o.Quotas = map[bedrockkit.ModelID]bedrocktest.Quota{"amazon.nova-lite-v1:0": {TokensPerMinute: 1_000_000}}
+		})
+		in := types.InferenceConfiguration{MaxTokens: aws.Int32(900_000)}
+		client := srv.Client(noRetry)
+		for range 60 {
+			_, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(novaLite), Messages: userText("Hi"), InferenceConfig: &in})
+			require.NoError(t, err)
+			out, err := client.ConverseStream(t.Context(), &bedrockruntime.ConverseStreamInput{ModelId: aws.String(novaLite), Messages: userText("Hi"), InferenceConfig: &in})
+			require.NoError(t, err)
+			for e := range out.GetStream().Events() {
+				if _, last := e.(*types.ConverseStreamOutputMemberMetadata); last {
+					break // and does not wait for the end of the response
+				}
+			}
+			out.GetStream().Close()
+		}
+	})
+}
+
 // No number that a client sends gets around a quota.
 func TestQuotaOfAbsurdRequests(t *testing.T) {
 	const model = "anthropic.claude-haiku-4-5-20251001-v1:0"

@@ -73,7 +73,8 @@ type Request struct {
 
 	Conversation
 
-	// Outcome tells what was sent back. It is complete once the response is.
+	// Outcome tells what was sent back. It is complete when it is Done, which may
+	// be a moment after the client has the whole response.
 	Outcome Outcome
 
 	params  []string // of the path

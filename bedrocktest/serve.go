@@ -81,9 +81,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	finished := false
 	defer func() {
-		if x.settle != nil {
-			x.settle(x.req.Outcome.Usage)
-		}
+		x.settleQuota()
 		v := recover()
 		switch {
 		case v != nil && v != http.ErrAbortHandler:
@@ -199,6 +197,15 @@ func (s *Server) surprise(format string, args ...any) {
 	}
 }
 
+// settleQuota gives back what was reserved and not used, once: before the last of
+// the answer is sent, as a client may ask again as soon as he has it.
+func (x *exchange) settleQuota() {
+	if x.settle != nil {
+		x.settle(x.req.Outcome.Usage)
+		x.settle = nil
+	}
+}
+
 func (x *exchange) update(fn func(*Outcome)) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
@@ -287,6 +294,7 @@ func (x *exchange) body(r *Reply, status int, body []byte) {
 		x.flush()
 		x.stall()
 	}
+	x.settleQuota()
 	x.write(r, body)
 }
 
@@ -330,6 +338,9 @@ func (x *exchange) sendFrames(r *Reply, frames []Frame) bool {
 		if pace > 0 && f.Tokens > 0 {
 			sent += f.Tokens
 			x.wait(time.Until(began.Add(atRate(sent, pace))))
+		}
+		if i == len(frames)-1 {
+			x.settleQuota()
 		}
 		buf = x.encode(buf[:0], f)
 		if !x.write(r, buf) {
