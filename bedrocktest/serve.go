@@ -412,11 +412,15 @@ func (x *exchange) write(r *Reply, b []byte) bool {
 	case cut:
 		b = b[:max(0, *r.cutAfter-sent)]
 	}
+	// Counted first: a client that has a whole body may look at once.
+	x.update(func(o *Outcome) { o.Bytes += int64(len(b)) })
 	n, err := x.w.Write(b)
 	if err == nil {
 		err = x.flush()
 	}
-	x.update(func(o *Outcome) { o.Bytes += int64(n) })
+	if n < len(b) {
+		x.update(func(o *Outcome) { o.Bytes -= int64(len(b) - n) })
+	}
 	switch {
 	case err != nil:
 		x.end("client left")

@@ -400,6 +400,17 @@ func TestPanicInAHook(t *testing.T) {
 	assert.Equal(t, "panicked: oops", srv.Requests()[0].Outcome.End)
 }
 
+// Who has an answer can ask how long it was.
+func TestBytesAreKnownAtOnce(t *testing.T) {
+	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
+		srv := echoServer(t, opt)
+		for i := range 100 {
+			_, body := do(t, srv, request(t, srv, "/model/"+haiku+"/converse", `{"messages":[`+user+`]}`))
+			require.EqualValues(t, len(body), srv.Requests()[i].Outcome.Bytes)
+		}
+	})
+}
+
 // The log is for people.
 func TestLog(t *testing.T) {
 	srv := bedrocktest.NewServer(t, inProcess)
