@@ -133,10 +133,11 @@ type Call struct {
 
 	resolve func(bedrockkit.ModelID) (bedrockkit.ModelID, error) // Options.Resolve, in the context of Do; may be nil
 
-	began time.Time
-	sent  bool
-	ended atomic.Bool
-	onEnd []func(error)
+	began   time.Time
+	sent    bool
+	ended   atomic.Bool
+	settled atomic.Bool
+	onEnd   []func(error)
 }
 
 // A Response is what an attempt brought back.
@@ -223,10 +224,15 @@ func (c *Call) End(err error) {
 		c.Latency = time.Since(c.began)
 	}
 	c.price(err)
+	c.settled.Store(true)
 	for i := len(c.onEnd) - 1; i >= 0; i-- {
 		c.onEnd[i](err)
 	}
 }
+
+// Settled reports whether End has set Latency, Cost, CostErr and Caching; only
+// then may another goroutine than that which called End read them.
+func (c *Call) Settled() bool { return c.settled.Load() }
 
 // price settles the cost: that of the answer and of attempts that were refused
 // after their usage was known. A call that brought neither an answer nor usage

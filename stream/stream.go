@@ -510,8 +510,10 @@ func (s *Stream) Result() *Result {
 	r.Usage = s.call.Usage
 	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
 	r.Continued = s.continued
-	r.Cost, r.CostErr, r.Caching = s.call.Cost, s.call.CostErr, s.call.Caching
+	if s.call.Settled() {
+		r.Cost, r.CostErr, r.Caching, r.Latency = s.call.Cost, s.call.CostErr, s.call.Caching, s.call.Latency
+	}
 	r.Model, r.CacheHit, r.Attempts, r.RequestID = s.call.Model, s.call.CacheHit, s.call.Attempts, s.call.RequestID
-	r.FirstOutput, r.Latency = s.call.FirstOutput, s.call.Latency
+	r.FirstOutput = s.call.FirstOutput
 	return r
 }

@@ -868,3 +868,21 @@ func TestFallbackBeforeTheFirstOutputOnly(t *testing.T) {
 		assert.Len(t, srv.Requests(), 3)
 	})
 }
+
+// The reader of a stream that another goroutine closes asks for the result while
+// that one settles the call.
+func TestResultBesideClose(t *testing.T) {
+	for range 50 {
+		s, _ := start(t, bedrocktest.Text("one two three four").ChunkSize(1))
+		var wg sync.WaitGroup
+		wg.Go(func() { s.Close() })
+		for _, err := range s.Events() {
+			if err != nil {
+				assert.ErrorIs(t, err, stream.ErrClosed)
+			}
+		}
+		s.Result()
+		wg.Wait()
+		assert.NotZero(t, s.Result().Latency)
+	}
+}
