@@ -48,9 +48,15 @@ var ErrSlowReader = errors.New("the reader is too slow")
 // as one message; sequences count the messages that were sent. The error is
 // that of the stream or of the sink, nil for an answer that was sent whole.
 func Write(ctx context.Context, s *Stream, sink Sink, optFns ...func(*WriteOptions)) error {
-	o := WriteOptions{MaxPending: 64 << 10, Timeout: 30 * time.Second}
+	var o WriteOptions
 	for _, fn := range optFns {
 		fn(&o)
+	}
+	if o.MaxPending <= 0 {
+		o.MaxPending = 64 << 10
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
 	}
 	q := &queue{max: o.MaxPending, leave: o.Leave}
 	q.changed.L = &q.mu
@@ -105,6 +111,7 @@ type queue struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	text    []byte
+	sending bool     // the sink has a message; without one no reader is slow
 	last    *Message // how the answer ended
 	err     error
 	ended   bool // nothing more comes
@@ -129,7 +136,7 @@ func (q *queue) add(text string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.text) > 0 && len(q.text)+len(text) > q.max && !q.ended {
-		if q.leave {
+		if q.leave && q.sending {
 			q.ended, q.err, q.text = true, ErrSlowReader, nil
 			q.changed.Broadcast()
 			return false
@@ -157,6 +164,7 @@ func (q *queue) end(last *Message, err error) {
 func (q *queue) take(ctx context.Context, coalesce time.Duration) (text string, last *Message, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.sending = false
 	for len(q.text) == 0 && !q.ended {
 		q.changed.Wait()
 	}
@@ -174,7 +182,7 @@ func (q *queue) take(ctx context.Context, coalesce time.Duration) (text string, 
 		q.text = nil // nobody is there to read it
 	}
 	if len(q.text) > 0 {
-		text, q.text = string(q.text), q.text[:0]
+		text, q.text, q.sending = string(q.text), q.text[:0], true
 		q.changed.Broadcast()
 		return text, nil, nil
 	}
