@@ -3,13 +3,16 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"time"
 )
 
-// ErrGap is the error of a reader that asks for messages which were forgotten.
-var ErrGap = errors.New("messages after this sequence were forgotten")
+// ErrGap is the error of a reader that cannot go on from its sequence: messages
+// after it were forgotten, or the answer has not come so far and the reader saw
+// another one.
+var ErrGap = errors.New("the answer cannot be resumed from this sequence")
 
 // ErrAbandoned is the error of an answer that nobody read any more.
 var ErrAbandoned = errors.New("nobody reads the answer")
@@ -42,27 +45,40 @@ type Broadcast struct {
 	messages []Message     // the newest; the first has the sequence forgotten+1
 	gone     int64         // messages that were forgotten
 	readers  int
-	leave    func() // stops the answer
+	running  *Stream // nil before Run and after the end
 	idle     *time.Timer
+	ran      bool
+	left     bool // nobody read for the grace period
 	ended    bool
 }
 
 // NewBroadcast returns a broadcast that nobody reads yet.
 func NewBroadcast(optFns ...func(*BroadcastOptions)) *Broadcast {
-	o := BroadcastOptions{Keep: 10_000, Grace: 30 * time.Second}
+	var o BroadcastOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	return &Broadcast{keep: max(1, o.Keep), grace: o.Grace, changed: make(chan struct{})}
+	if o.Keep <= 0 {
+		o.Keep = 10_000
+	}
+	if o.Grace == 0 {
+		o.Grace = 30 * time.Second
+	}
+	return &Broadcast{keep: o.Keep, grace: o.Grace, changed: make(chan struct{})}
 }
 
 // Run reads the stream to its end and gives it to the readers. It returns the
 // stream's error, or [ErrAbandoned] when nobody has read for the grace period;
-// the model is stopped then. A broadcast can be run once.
+// the model is stopped then. A broadcast can be run once; another Run closes its
+// stream and returns [ErrUsed].
 func (b *Broadcast) Run(s *Stream) error {
 	b.mu.Lock()
-	abandoned := false
-	b.leave = func() { abandoned = true; s.Close() }
+	if b.ran {
+		b.mu.Unlock()
+		s.Close()
+		return fmt.Errorf("a broadcast is of one answer: %w", ErrUsed)
+	}
+	b.ran, b.running = true, s
 	b.wait()
 	b.mu.Unlock()
 	var failed error
@@ -72,12 +88,12 @@ func (b *Broadcast) Run(s *Stream) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended, b.leave = true, nil
+	b.ended, b.running = true, nil
 	if b.idle != nil {
 		b.idle.Stop()
 	}
 	b.wake()
-	if abandoned {
+	if b.left && failed != nil {
 		return ErrAbandoned
 	}
 	return failed
@@ -85,16 +101,17 @@ func (b *Broadcast) Run(s *Stream) error {
 
 // wait starts the grace period when nobody reads.
 func (b *Broadcast) wait() {
-	if b.readers > 0 || b.ended || b.leave == nil || b.grace < 0 {
+	if b.readers > 0 || b.running == nil || b.grace < 0 {
 		return
 	}
-	leave := b.leave
 	b.idle = time.AfterFunc(b.grace, func() {
 		b.mu.Lock()
-		abandoned := b.readers == 0 && !b.ended
+		s := b.running
+		b.left = b.readers == 0 && s != nil
+		left := b.left
 		b.mu.Unlock()
-		if abandoned {
-			leave()
+		if left {
+			s.Close()
 		}
 	})
 }
@@ -117,7 +134,8 @@ func (b *Broadcast) wake() {
 
 // Subscribe yields the messages after a sequence, 0 for all, first those that
 // came before and then the others as they come, to the last. It may be called
-// before Run. An error comes once and last: [ErrGap], or the cause of ctx.
+// before Run, for all. An error comes once and last: [ErrGap], or the cause of
+// ctx.
 // Leaving the loop unsubscribes.
 func (b *Broadcast) Subscribe(ctx context.Context, after int64) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
@@ -166,8 +184,8 @@ func (b *Broadcast) get(after int64) (m Message, ok bool, changed <-chan struct{
 	defer b.mu.Unlock()
 	i := after - b.gone
 	switch {
-	case i < 0:
-		return m, false, nil, ErrGap
+	case i < 0 || i > int64(len(b.messages)):
+		return m, false, nil, fmt.Errorf("%w: after %d; it has %d to %d", ErrGap, after, b.gone+1, b.gone+int64(len(b.messages)))
 	case i < int64(len(b.messages)):
 		return b.messages[i], true, nil, nil
 	case b.ended:

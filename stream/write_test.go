@@ -273,9 +273,8 @@ func TestBroadcast(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "three", got.text())
 	assert.EqualValues(t, 3, got[0].Sequence)
-	got, err = collect(t, b, 99)
-	require.NoError(t, err)
-	assert.Empty(t, got)
+	_, err = collect(t, b, 99)
+	assert.ErrorIs(t, err, stream.ErrGap)
 }
 
 func TestBroadcastForgets(t *testing.T) {
@@ -340,4 +339,73 @@ func TestBroadcastReaderIsCancelled(t *testing.T) {
 	for _, err := range b.Subscribe(ctx, 0) {
 		assert.ErrorIs(t, err, context.Canceled)
 	}
+}
+
+// A sequence that the answer has not reached is of another answer: to wait for
+// it would leave messages out.
+func TestBroadcastFromAWrongSequence(t *testing.T) {
+	s, _ := start(t, bedrocktest.Text("abc").ChunkSize(1))
+	b := stream.NewBroadcast()
+	_, err := collect(t, b, 3)
+	assert.ErrorIs(t, err, stream.ErrGap, "before the answer")
+	require.NoError(t, b.Run(s))
+	_, err = collect(t, b, 5)
+	assert.ErrorIs(t, err, stream.ErrGap)
+	assert.ErrorContains(t, err, "after 5; it has 1 to 4")
+	got, err := collect(t, b, 4)
+	require.NoError(t, err)
+	assert.Empty(t, got, "all was seen")
+	got, err = collect(t, b, -1)
+	require.NoError(t, err)
+	assert.Equal(t, "abc", got.text())
+}
+
+func TestBroadcastIsRunOnce(t *testing.T) {
+	first, _ := start(t, bedrocktest.Text("first"))
+	second, _ := start(t, bedrocktest.Text("second"))
+	b := stream.NewBroadcast()
+	require.NoError(t, b.Run(first))
+	assert.ErrorIs(t, b.Run(second), stream.ErrUsed)
+	_, err := second.Reader().Read(make([]byte, 1))
+	assert.ErrorIs(t, err, stream.ErrClosed)
+	got, err := collect(t, b, 0)
+	require.NoError(t, err)
+	assert.Equal(t, "first", got.text())
+}
+
+// Zero is the default, also where an option says it.
+func TestZeroOptionsOfWriters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := start(t, bedrocktest.Text("one"))
+		began := time.Now()
+		err := stream.Write(t.Context(), s, func(ctx context.Context, _ stream.Message) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, func(o *stream.WriteOptions) { *o = stream.WriteOptions{} })
+		assert.ErrorIs(t, err, stream.ErrSlowReader)
+		assert.Equal(t, 30*time.Second, time.Since(began))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := start(t, bedrocktest.Text(strings.Repeat("word ", 1000)).Pace(10))
+		b := stream.NewBroadcast(func(o *stream.BroadcastOptions) { *o = stream.BroadcastOptions{} })
+		began := time.Now()
+		assert.ErrorIs(t, b.Run(s), stream.ErrAbandoned)
+		assert.Equal(t, 30*time.Second, time.Since(began))
+		got, _ := collect(t, b, 0)
+		assert.NotEmpty(t, got.text(), "all is kept")
+	})
+}
+
+// Text that gathers because it is to be coalesced makes nobody a slow reader.
+func TestWriteCoalescesWithoutLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := strings.Repeat("word ", 100)
+		s, _ := start(t, bedrocktest.Text(text).Pace(10))
+		var got kept
+		err := stream.Write(t.Context(), s, got.sink, func(o *stream.WriteOptions) {
+			o.Coalesce, o.MaxPending, o.Leave = 5*time.Second, 100, true
+		})
+		require.NoError(t, err)
+		assert.Equal(t, text, got.text())
+	})
 }
