@@ -106,6 +106,7 @@ func (c *course) slow() (*race, error) {
 			time.Sleep(slowWatch)
 			events, used = n.Load()-events, cpu()-used
 			runtime.GC()
+			runtime.GC() // as before: the one halves stacks that have grown, the other gives the halves back
 			after := footprint()
 			cancel()
 			wg.Wait()
