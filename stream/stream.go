@@ -189,7 +189,9 @@ func (s *Stream) begun(ctx context.Context, c *bedrockx.Client, optFns []func(*b
 		s.call.End(err)
 		return nil, err
 	}
-	// A stream that nobody reads ends with its context too.
+	// A stream that nobody reads ends with its context too, maybe before stop is set.
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.stop = context.AfterFunc(ctx, func() {
 		if !s.claimed.Load() {
 			s.end(context.Cause(ctx))

@@ -722,6 +722,26 @@ func (mock) ConverseStream(context.Context, *bedrockruntime.ConverseStreamInput,
 	return &bedrockruntime.ConverseStreamOutput{}, nil
 }
 
+// A context that ends as the stream begins ends it too; with -race, also without a race.
+func TestStreamWhoseContextEndsAsItBegins(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv.Reply(bedrocktest.Text("Hello"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s, err := converse(ctx, bedrockx.New(srv.Client()), func(o *bedrockx.Options) {
+		o.Middleware = []bedrockx.Middleware{func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				call.OnEnd(func(err error) { ended <- err })
+				defer cancel()
+				return next(ctx, call)
+			}
+		}}
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, <-ended, context.Canceled)
+	assert.False(t, s.Result().Complete)
+}
+
 // A stream that is dropped ends with its context, and so does what hangs on it.
 func TestDroppedStreamEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
