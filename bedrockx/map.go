@@ -2,6 +2,7 @@ package bedrockx
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 )
@@ -12,6 +13,9 @@ type Item[T, R any] struct {
 	Result R
 	Err    error
 }
+
+// errGoexit is the error of an item whose call of fn has not returned.
+var errGoexit = errors.New("the function ended its goroutine")
 
 // Map calls fn for every input, at most n at once, and yields what became of
 // each as it is done: in the order of completion, not of the inputs. An error
@@ -25,7 +29,8 @@ type Item[T, R any] struct {
 //
 // When ctx ends, or the loop is left, no more inputs are taken and fn's
 // contexts end; Map returns when the calls under way have. Inputs are taken as
-// places fall free, so the sequence may be without end. n below 1 means 1.
+// places fall free, so the sequence may be without end; while it makes its
+// caller wait for one, no result is yielded. n below 1 means 1.
 func Map[T, R any](ctx context.Context, n int, inputs iter.Seq[T], fn func(context.Context, T) (R, error)) iter.Seq[Item[T, R]] {
 	return func(yield func(Item[T, R]) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -49,9 +54,10 @@ func Map[T, R any](ctx context.Context, n int, inputs iter.Seq[T], fn func(conte
 				}
 				running++
 				wg.Go(func() {
-					item := Item[T, R]{Input: input}
+					// A test's FailNow ends the goroutine, which must not leave the loop waiting.
+					item := Item[T, R]{Input: input, Err: errGoexit}
+					defer func() { done <- item }()
 					item.Result, item.Err = fn(ctx, input)
-					done <- item
 				})
 			}
 			if running == 0 {

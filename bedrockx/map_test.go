@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,44 @@ func TestMapOfACancelledContext(t *testing.T) {
 	for range bedrockx.Map(t.Context(), 0, count(0), func(context.Context, int) (int, error) { return 0, nil }) {
 		t.Fatal("there was no input")
 	}
+}
+
+// A test's FailNow, in fn, ends a goroutine of the loop, and must not leave the loop waiting.
+func TestMapWhoseFunctionEndsItsGoroutine(t *testing.T) {
+	failed := 0
+	for item := range bedrockx.Map(t.Context(), 2, count(10), func(_ context.Context, i int) (int, error) {
+		if i == 3 {
+			runtime.Goexit()
+		}
+		return i, nil
+	}) {
+		if item.Err != nil {
+			failed++
+			assert.Equal(t, 3, item.Input)
+			assert.ErrorContains(t, item.Err, "ended its goroutine")
+		}
+	}
+	assert.Equal(t, 1, failed)
+}
+
+// A panic of the inputs is the caller's, and the calls under way end before it.
+func TestMapWhoseInputsPanic(t *testing.T) {
+	var running atomic.Int64
+	inputs := func(yield func(int) bool) {
+		yield(1)
+		panic("no more")
+	}
+	assert.PanicsWithValue(t, "no more", func() {
+		for range bedrockx.Map(t.Context(), 2, inputs, func(ctx context.Context, _ int) (int, error) {
+			running.Add(1)
+			defer running.Add(-1)
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}) {
+			t.Error("an item")
+		}
+	})
+	assert.Zero(t, running.Load())
 }
 
 func ExampleMap() {
