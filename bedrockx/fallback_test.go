@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +81,29 @@ func TestFallback(t *testing.T) {
 			assert.Equal(t, haiku, srv.Requests()[tt.first].Model)
 			assert.Equal(t, string(srv.Requests()[0].Body), string(srv.Requests()[tt.first].Body))
 		})
+	}
+}
+
+// down is a RuntimeAPI without HTTP whose service is down. Its type cannot be compared.
+type down struct {
+	bedrockx.RuntimeAPI
+	_ []int
+}
+
+func (down) InvokeModel(context.Context, *bedrockruntime.InvokeModelInput, ...func(*bedrockruntime.Options)) (*bedrockruntime.InvokeModelOutput, error) {
+	return nil, &types.ServiceUnavailableException{}
+}
+
+// Of mocks and decorators no region is known; the breaker of one is not that of another.
+func TestBreakerOfDecorators(t *testing.T) {
+	client := bedrockx.New(down{}, quick, func(o *bedrockx.Options) {
+		o.Fallback = []bedrockx.Target{{API: &mockInvoke{}}}
+		o.BreakerFailures = 1
+	})
+	for range 3 {
+		result, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+		require.NoError(t, err)
+		assert.Equal(t, "hi", result.Output.Text())
 	}
 }
 

@@ -2,23 +2,28 @@ package bedrockx
 
 import (
 	"maps"
+	"reflect"
 	"sync"
 	"sync/atomic"
-
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
 )
 
-// targetKey is an account and region, as far as the SDK's client tells them
-// apart, and a model.
+// targetKey is an account and region, as far as they are named or the clients
+// tell them apart, and a model.
 type targetKey struct {
-	sdk    *bedrockruntime.Client
-	region string
-	model  bedrockkit.ModelID
+	api             RuntimeAPI // nil where it is of a type that cannot be compared
+	account, region string
+	model           bedrockkit.ModelID
 }
 
-func (c *Call) target() targetKey { return targetKey{c.sdk, c.region, c.Model} }
+func (c *Call) target() targetKey {
+	key := targetKey{c.api, c.account, c.region, c.Model}
+	if c.sdk == nil && !reflect.ValueOf(c.api).Comparable() {
+		key.api = nil
+	}
+	return key
+}
 
 // perTarget holds a state for each target. Reading it takes no lock, as every
 // call does.
