@@ -13,6 +13,7 @@
 package apigateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,14 +48,17 @@ func Connection(api PostToConnectionAPI, connectionID string) stream.Sink {
 		if connectionID == "" {
 			return errors.New("the connection id is empty")
 		}
-		data, err := json.Marshal(m)
-		if err != nil {
+		var buf bytes.Buffer
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false) // or a page's source would take six times its room in MaxMessage
+		if err := enc.Encode(m); err != nil {
 			return err
 		}
+		data := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 		if len(data) > MaxMessage {
 			return fmt.Errorf("a message of %d bytes; the service takes %d: lower WriteOptions.MaxPending", len(data), MaxMessage)
 		}
-		_, err = api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
+		_, err := api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
 			ConnectionId: aws.String(connectionID), Data: data,
 		})
 		var gone *types.GoneException

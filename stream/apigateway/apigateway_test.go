@@ -94,3 +94,20 @@ func TestConnectionWithoutID(t *testing.T) {
 	_, _, err := post(t, -1, bedrocktest.Text("one"), "")
 	assert.ErrorContains(t, err, "connection id")
 }
+
+// What Write lets gather by default, 64 KiB, fits into a message, markup too.
+func TestConnectionTakesMarkup(t *testing.T) {
+	m := stream.Message{Type: stream.TypeToken, Data: strings.Repeat("<p>&", 16<<10), Sequence: 1}
+	var api posts
+	require.NoError(t, apigateway.Connection(&api, "abc")(t.Context(), m))
+	var got stream.Message
+	require.NoError(t, json.Unmarshal(api.data, &got))
+	assert.True(t, m == got)
+}
+
+type posts struct{ data []byte }
+
+func (p *posts) PostToConnection(_ context.Context, in *apigatewaymanagementapi.PostToConnectionInput, _ ...func(*apigatewaymanagementapi.Options)) (*apigatewaymanagementapi.PostToConnectionOutput, error) {
+	p.data = in.Data
+	return &apigatewaymanagementapi.PostToConnectionOutput{}, nil
+}
