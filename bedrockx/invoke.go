@@ -129,7 +129,11 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 		call.MaxTokens = b.MaxOutputTokens()
 	}
 	call.SDKInput = func() (any, error) { return &bedrockruntime.InvokeModelInput{Body: body}, nil }
-	result := &Result[Out]{}
+	var answer struct {
+		Result[Out]
+		decoded bool
+	}
+	result := &answer.Result
 	decode := func(call *Call, resp *Response) (out Out, err error) {
 		raw, err := readBody(resp)
 		if err != nil {
@@ -158,6 +162,7 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	}
 	call.Decode = func(_ context.Context, resp *Response) (err error) {
 		result.Output, err = decode(call, resp)
+		answer.decoded = true
 		return err
 	}
 	call.Share = func(other *Call) func() error {
@@ -169,6 +174,9 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	}
 	if err := c.Do(ctx, call, optFns...); err != nil {
 		return nil, err
+	}
+	if !answer.decoded {
+		return nil, call.fail(&Error{Kind: KindValidation, Err: errors.New("a middleware has answered the call without calling its Decode")})
 	}
 	result.StopReason, result.Usage = call.StopReason, call.Usage
 	result.Cost, result.CostErr = call.Cost, call.CostErr

@@ -1,6 +1,7 @@
 package bedrockx_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -168,4 +169,16 @@ func TestInvokeParams(t *testing.T) {
 		assert.ErrorIs(t, err, bedrockx.ErrValidation)
 	}
 	assert.Len(t, srv.Requests(), sent)
+}
+
+// A policy that neither calls the next handler nor decodes is no empty answer.
+func TestInvokeWithoutAnAnswer(t *testing.T) {
+	client := bedrockx.New(&mockInvoke{}, func(o *bedrockx.Options) {
+		o.Middleware = []bedrockx.Middleware{func(bedrockx.Handler) bedrockx.Handler {
+			return func(context.Context, *bedrockx.Call) error { return nil }
+		}}
+	})
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	require.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.ErrorContains(t, err, "Decode")
 }
