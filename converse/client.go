@@ -2,6 +2,7 @@ package converse
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -152,13 +153,20 @@ func (c *Client) send(ctx context.Context, req Request, o Options) (*Response, e
 		return nil, err
 	}
 	r := &Response{}
-	call.Decode = func(_ context.Context, resp *bedrockx.Response) error { return r.decode(call, resp) }
+	decoded := false
+	call.Decode = func(_ context.Context, resp *bedrockx.Response) error {
+		decoded = true
+		return r.decode(call, resp)
+	}
 	call.Share = func(other *bedrockx.Call) func() error {
 		other.Decode = func(_ context.Context, resp *bedrockx.Response) error { return new(Response).decode(other, resp) }
 		return nil
 	}
 	if err := c.bedrock.Do(ctx, call, o.Call...); err != nil {
 		return nil, err
+	}
+	if !decoded {
+		return nil, call.Fail(ctx, &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("a middleware has answered the call without calling its Decode")})
 	}
 	r.settle(call)
 	return r, nil
