@@ -2,18 +2,14 @@ package dynamowebhook
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/mangaassist/bedrockkit/asyncq"
+	"github.com/mangaassist/bedrockkit/asyncq/internal/records"
 	"github.com/mangaassist/bedrockkit/asyncq/webhook"
 )
 
@@ -37,7 +33,7 @@ type Options struct {
 // Store is a [webhook.Store] in DynamoDB. It is safe for concurrent use.
 type Store struct {
 	api   API
-	table string
+	table records.Table
 	o     Options
 }
 
@@ -55,86 +51,39 @@ func New(api API, table string, optFns ...func(*Options)) *Store {
 	if o.Index == "" {
 		o.Index = "due"
 	}
-	return &Store{api: api, table: table, o: o}
+	return &Store{api: api, table: records.Table{API: api, Name: table, Key: "id"}, o: o}
 }
 
 // Create implements [webhook.Store].
 func (s *Store) Create(ctx context.Context, d webhook.Delivery) error {
 	d.Version = 1
-	err := s.put(ctx, d, "attribute_not_exists(id) OR expires_at <= :now", nil)
-	if errors.Is(err, asyncq.ErrConflict) || errors.Is(err, asyncq.ErrNotFound) {
-		err = asyncq.ErrExists
-	}
-	return fail("creating", d.ID, err)
+	return fail("creating", d.ID, s.table.Create(ctx, d.ID, d, s.item(d)))
 }
 
 // Update implements [webhook.Store].
 func (s *Store) Update(ctx context.Context, d webhook.Delivery) error {
-	old := number(d.Version)
 	d.Version++
-	return fail("updating", d.ID, s.put(ctx, d,
-		"version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now)",
-		map[string]types.AttributeValue{":version": old}))
-}
-
-// put writes a delivery under a condition. Where that does not hold, it asks why.
-func (s *Store) put(ctx context.Context, d webhook.Delivery, condition string, values map[string]types.AttributeValue) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	record, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	token := rand.Text() // of this write
-	item := map[string]types.AttributeValue{
-		"id":           text(d.ID),
-		"version":      number(d.Version),
-		"next_attempt": number(d.NextAttempt.UnixMilli()),
-		"token":        text(token),
-		"record":       text(string(record)),
-	}
-	if d.State == webhook.Pending {
-		item["pending"] = text("yes")
-	} else {
-		item["expires_at"] = number(d.EndedAt.Add(s.o.Keep).Unix())
-	}
-	all := map[string]types.AttributeValue{":now": number(time.Now().Unix())}
-	for k, v := range values {
-		all[k] = v
-	}
-	_, err = s.api.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &s.table, Item: item, ConditionExpression: &condition, ExpressionAttributeValues: all,
-	})
-	if _, refused := errors.AsType[*types.ConditionalCheckFailedException](err); !refused {
-		return err
-	}
-	stored, err := s.get(ctx, d.ID)
-	switch {
-	case err != nil:
-		return err
-	case stored == nil:
-		return asyncq.ErrNotFound
-	}
-	// Where the answer to a first attempt was lost, the SDK's second one meets
-	// what the first has written.
-	if v, ok := stored["token"].(*types.AttributeValueMemberS); ok && v.Value == token {
-		return nil
-	}
-	return asyncq.ErrConflict
+	return fail("updating", d.ID, s.table.Update(ctx, d.ID, d, d.Version, s.item(d)))
 }
 
 // Get implements [webhook.Store].
 func (s *Store) Get(ctx context.Context, id string) (webhook.Delivery, error) {
-	item, err := s.get(ctx, id)
-	if err == nil && item == nil {
-		err = asyncq.ErrNotFound
-	}
-	if err != nil {
+	var d webhook.Delivery
+	if err := s.table.Get(ctx, id, &d); err != nil {
 		return webhook.Delivery{}, fail("reading", id, err)
 	}
-	d, err := decode(item)
-	return d, fail("reading", id, err)
+	return d, nil
+}
+
+// item are the attributes beside the record.
+func (s *Store) item(d webhook.Delivery) records.Item {
+	item := records.Item{"next_attempt": records.Number(d.NextAttempt.UnixMilli())}
+	if d.State == webhook.Pending {
+		item["pending"] = records.Text("yes")
+	} else {
+		item["expires_at"] = records.Number(d.EndedAt.Add(s.o.Keep).Unix())
+	}
+	return item
 }
 
 // Due implements [webhook.Store].
@@ -144,17 +93,17 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]webhook.De
 	}
 	// One page: DynamoDB ends it at 1 MB, and what is left is due the next time.
 	out, err := s.api.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &s.o.Index, Limit: aws.Int32(int32(limit)),
+		TableName: &s.table.Name, IndexName: &s.o.Index, Limit: aws.Int32(int32(limit)),
 		KeyConditionExpression:    aws.String("pending = :yes AND next_attempt <= :now"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":yes": text("yes"), ":now": number(now.UnixMilli())},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":yes": records.Text("yes"), ":now": records.Number(now.UnixMilli())},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
 	}
 	var due []webhook.Delivery
 	for _, item := range out.Items {
-		d, err := decode(item)
-		if err != nil {
+		var d webhook.Delivery
+		if err := records.Decode(item, &d); err != nil {
 			return nil, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
 		}
 		due = append(due, d)
@@ -162,50 +111,9 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]webhook.De
 	return due, nil
 }
 
-// get reads an item; it is nil where there is none or it has expired.
-func (s *Store) get(ctx context.Context, id string) (map[string]types.AttributeValue, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &s.table, Key: map[string]types.AttributeValue{"id": text(id)}, ConsistentRead: aws.Bool(true),
-	})
-	if err != nil || len(out.Item) == 0 {
-		return nil, err
-	}
-	if v, ok := out.Item["expires_at"].(*types.AttributeValueMemberN); ok {
-		at, err := strconv.ParseInt(v.Value, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("the item's expires_at is no number of seconds: %w", err)
-		}
-		if at <= time.Now().Unix() {
-			return nil, nil
-		}
-	}
-	return out.Item, nil
-}
-
-func decode(item map[string]types.AttributeValue) (webhook.Delivery, error) {
-	var d webhook.Delivery
-	record, ok := item["record"].(*types.AttributeValueMemberS)
-	if !ok {
-		return d, errors.New("the item has no record: it was not written by this package")
-	}
-	if err := json.Unmarshal([]byte(record.Value), &d); err != nil {
-		return d, fmt.Errorf("the item's record: %w", err)
-	}
-	return d, nil
-}
-
 func fail(what, id string, err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("dynamowebhook: %s the delivery %s: %w", what, id, err)
-}
-
-func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-
-func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
