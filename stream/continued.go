@@ -38,7 +38,7 @@ func (s *Stream) resume(err error) error {
 		return e
 	}
 	broken.Usage.Unknown = true
-	broken.End(e)
+	s.broken = append(s.broken, func() { broken.End(e) })
 	return nil
 }
 

@@ -53,6 +53,30 @@ func TestContinued(t *testing.T) {
 	assert.Equal(t, "one two", messages[1].Text(), "without the white space that the service refuses")
 }
 
+// What runs at the end of the call that broke may ask for the result so far.
+func TestContinuedTellsTheEndOfWhatBroke(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv.Reply(bedrocktest.Text("one two").Chunks("one ", "two").EndAfter(3), bedrocktest.Text(" three"))
+	var s *stream.Stream
+	var ends []string
+	s, err := converse(t.Context(), bedrockx.New(srv.Client()), continued(1), func(o *bedrockx.Options) {
+		o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
+			return func(ctx context.Context, call *bedrockx.Call) error {
+				call.OnEnd(func(err error) {
+					ends = append(ends, string(bedrockx.KindOf(err)))
+					assert.Contains(t, s.Result().Text(), "one two")
+				})
+				return next(ctx, call)
+			}
+		})
+	})
+	require.NoError(t, err)
+	text, _, err := read(s)
+	require.NoError(t, err)
+	assert.Equal(t, "one two three", text)
+	assert.Equal(t, []string{string(bedrockx.KindTruncated), ""}, ends)
+}
+
 func TestContinuedOnlyWhereItCanBe(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -46,6 +46,7 @@ type Stream struct {
 	open      func(*bedrockx.Call) error
 	continued int
 	trimmed   bool
+	broken    []func() // they end the calls that broke, without the lock
 
 	// The attempt that answered.
 	ctx    context.Context
@@ -303,6 +304,12 @@ func (s *Stream) Text() iter.Seq2[string, error] {
 // event holds until the next call.
 func (s *Stream) next() (*Event, error) {
 	ev, err := s.locked()
+	if s.broken != nil {
+		for _, end := range s.broken {
+			end()
+		}
+		s.broken = nil
+	}
 	if err != nil {
 		s.settle()
 	}
