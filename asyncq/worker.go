@@ -637,7 +637,11 @@ func (s *source) take() *delivery {
 		if d.group != "" && s.busy[d.group] {
 			continue
 		}
-		s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
+		if i == 0 {
+			s.queue[0], s.queue = nil, s.queue[1:]
+		} else {
+			s.queue = slices.Delete(s.queue, i, i+1)
+		}
 		if d.group != "" {
 			s.busy[d.group] = true
 		}
