@@ -38,7 +38,9 @@ type Handler func(context.Context, *Call) error
 
 // A Middleware is a policy: it may look at the call before and after the next
 // handler, change it, answer it or refuse it. It runs once for a call, outside
-// of the retries. It must be safe for concurrent use.
+// of the retries, and calls the next handler at most once: a call is sent for one
+// answer, and costs and budgets are settled for one. It must be safe for
+// concurrent use.
 //
 // What is to happen when the call has ended (a stream ends long after the
 // handler returned) is registered with [Call.OnEnd].
@@ -292,6 +294,8 @@ func (c *Call) check() error {
 		return err
 	}
 	switch {
+	case c.api == nil:
+		return errors.New("the client has no API: New was given nil")
 	case c.Decode == nil:
 		return errors.New("the call has no Decode")
 	case c.Body == nil && c.SDKInput == nil:

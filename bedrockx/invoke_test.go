@@ -182,3 +182,9 @@ func TestInvokeWithoutAnAnswer(t *testing.T) {
 	require.ErrorIs(t, err, bedrockx.ErrValidation)
 	assert.ErrorContains(t, err, "Decode")
 }
+
+func TestNewOfNil(t *testing.T) {
+	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(nil), haiku, request("hello"))
+	require.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.ErrorContains(t, err, "New was given nil")
+}

@@ -19,7 +19,7 @@ type targetKey struct {
 
 func (c *Call) target() targetKey {
 	key := targetKey{c.api, c.account, c.region, c.Model}
-	if c.sdk == nil && !reflect.ValueOf(c.api).Comparable() {
+	if c.sdk == nil && reflect.TypeOf(c.api).Kind() != reflect.Pointer && !reflect.ValueOf(c.api).Comparable() {
 		key.api = nil
 	}
 	return key

@@ -188,7 +188,7 @@ func (stub) InvokeModel(context.Context, *bedrockruntime.InvokeModelInput, ...fu
 // direct call of the same method.
 func (c *course) pipeline() (*race, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	api := stub{}
+	api := &stub{}
 	client := bedrockx.New(api)
 	in := &bedrockruntime.InvokeModelInput{Body: invokeBody}
 	const direct = "the method alone"
