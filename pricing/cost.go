@@ -168,7 +168,7 @@ func (t *Table) lookup(model bedrockkit.ModelID, o *CostOptions) (*entry, query,
 		}
 	}
 	if ident.Base == "" {
-		return nil, query{}, fmt.Errorf("%w: the ARN of a %s does not tell its model; give Resolve a function that does", ErrUnknownModel, ident.Kind)
+		return nil, query{}, fmt.Errorf("%w: an ARN of the kind %s does not tell its model; give Resolve a function that does", ErrUnknownModel, ident.Kind)
 	}
 	e := t.index[ident.Base]
 	if e == nil {

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -138,6 +139,10 @@ func (a *arguments) run(flags *flag.FlagSet, stdin io.Reader, stdout io.Writer) 
 	return a.forecast(table, stdin, stdout)
 }
 
+// A region that has no price of its own has that of most, so a misspelt one would
+// not be found by its price.
+var regionPattern = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+
 // price prints what one usage costs.
 func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 	var date time.Time
@@ -146,6 +151,9 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 		if date, err = time.Parse(time.DateOnly, a.date); err != nil {
 			return fmt.Errorf("%w: -date %q is no day YYYY-MM-DD", errUsage, a.date)
 		}
+	}
+	if a.region != "" && !regionPattern.MatchString(a.region) {
+		return fmt.Errorf("%w: -region %q is no region of AWS, such as us-east-1", errUsage, a.region)
 	}
 	options := func(o *pricing.CostOptions) {
 		o.Tier, o.Region, o.Date = bedrockkit.ServiceTier(a.tier), a.region, date

@@ -146,6 +146,7 @@ func TestRefuses(t *testing.T) {
 		{2, "", "none.json", []string{"-workload", filepath.Join(t.TempDir(), "none.json")}},
 		{2, "", "none.json", []string{"-table", filepath.Join(t.TempDir(), "none.json")}},
 		{2, "", "is no day", []string{"-model", "anthropic.claude-opus-4-8", "-date", "tomorrow"}},
+		{2, "", "is no region", []string{"-model", "anthropic.claude-opus-4-8", "-region", "us-east1"}},
 		{2, "", "-in has no meaning without -model", []string{"-in", "1"}},
 		{2, "", "-svg has no meaning with -model", []string{"-model", "anthropic.claude-opus-4-8", "-svg", "x"}},
 		{2, "", "is no flag", []string{"anthropic.claude-opus-4-8"}},
