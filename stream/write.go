@@ -19,7 +19,8 @@ type Sink func(context.Context, Message) error
 // model. The zero value of a field means its default.
 type WriteOptions struct {
 	// Coalesce waits this long for more text before it sends a message, so that
-	// fewer are sent. The default is 0: what is there is sent at once.
+	// fewer are sent, but not longer than until MaxPending is reached. The default
+	// is 0: what is there is sent at once.
 	Coalesce time.Duration
 
 	// MaxPending bounds the text that waits for the reader, in bytes. The
@@ -58,7 +59,7 @@ func Write(ctx context.Context, s *Stream, sink Sink, optFns ...func(*WriteOptio
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	q := &queue{max: o.MaxPending, leave: o.Leave}
+	q := &queue{max: o.MaxPending, leave: o.Leave, full: make(chan struct{}, 1)}
 	q.changed.L = &q.mu
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { q.end(nil, context.Cause(ctx)) })
@@ -107,6 +108,7 @@ func send(ctx context.Context, sink Sink, m Message, timeout time.Duration) erro
 type queue struct {
 	max   int
 	leave bool
+	full  chan struct{} // there is no more room: what gathers is to be sent
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -141,6 +143,10 @@ func (q *queue) add(text string) bool {
 			q.changed.Broadcast()
 			return false
 		}
+		select {
+		case q.full <- struct{}{}:
+		default:
+		}
 		q.changed.Wait()
 	}
 	if q.ended {
@@ -173,9 +179,10 @@ func (q *queue) take(ctx context.Context, coalesce time.Duration) (text string, 
 		timer := time.NewTimer(coalesce)
 		select {
 		case <-timer.C:
+		case <-q.full:
 		case <-ctx.Done():
-			timer.Stop()
 		}
+		timer.Stop()
 		q.mu.Lock()
 	}
 	if len(q.text) > 0 && q.last == nil && q.ended && q.err != nil {

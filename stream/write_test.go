@@ -396,7 +396,8 @@ func TestZeroOptionsOfWriters(t *testing.T) {
 	})
 }
 
-// Text that gathers because it is to be coalesced makes nobody a slow reader.
+// Text that gathers because it is to be coalesced makes nobody a slow reader: it is
+// sent when there is no more room.
 func TestWriteCoalescesWithoutLeaving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := strings.Repeat("word ", 100)
@@ -407,5 +408,8 @@ func TestWriteCoalescesWithoutLeaving(t *testing.T) {
 		})
 		require.NoError(t, err)
 		assert.Equal(t, text, got.text())
+		for _, m := range got {
+			assert.LessOrEqual(t, len(m.Data), 100)
+		}
 	})
 }
