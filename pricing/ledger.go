@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -61,7 +62,10 @@ type ledgerKey struct {
 // Nothing of it was added: [Ledger.Take] makes room.
 var ErrLedgerFull = errors.New("ledger is full")
 
-var maxEntryCost = Rate(1e9).Of(1e15).Mul(1e3) // 10¹² dollars
+var (
+	maxEntryCost = Rate(1e9).Of(1e15).Mul(1e3) // 10¹² dollars
+	maxSumCost   = maxEntryCost.Mul(1e3)       // so that a hundred million sums can be added up
+)
 
 // NewLedger makes an empty ledger.
 func NewLedger(optFns ...func(*LedgerOptions)) *Ledger {
@@ -104,7 +108,6 @@ func (l *Ledger) add(k ledgerKey, s *Sum) error {
 			return fmt.Errorf("%w: it holds %d sums", ErrLedgerFull, len(l.sums))
 		}
 		sum = &Sum{Tenant: s.Tenant, Model: s.Model, Day: time.Unix(int64(k.day)*86400, 0).UTC().Format(time.DateOnly)}
-		l.sums[k] = sum
 	}
 	usage := sum.Usage.Add(s.Usage)
 	for i, n := range counts(usage) {
@@ -112,10 +115,17 @@ func (l *Ledger) add(k ledgerKey, s *Sum) error {
 			return fmt.Errorf("%w: the sum of %s overflows", ErrInvalidUsage, dimensions[i])
 		}
 	}
+	switch {
+	case s.Requests > math.MaxInt64-sum.Requests || s.Unpriced > math.MaxInt64-sum.Unpriced:
+		return fmt.Errorf("%w: the sum of requests overflows", ErrInvalidUsage)
+	case s.Cost.Cmp(maxSumCost.Sub(sum.Cost)) > 0:
+		return fmt.Errorf("%w: a sum of more than $%s", ErrInvalidUsage, maxSumCost)
+	}
 	sum.Requests += s.Requests
 	sum.Unpriced += s.Unpriced
 	sum.Usage = usage
 	sum.Cost = sum.Cost.Add(s.Cost)
+	l.sums[k] = sum
 	return nil
 }
 

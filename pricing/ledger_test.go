@@ -78,7 +78,9 @@ func TestLedger(t *testing.T) {
 }
 
 func TestLedgerMergeRefuses(t *testing.T) {
-	good := pricing.Sum{Model: haiku3, Day: "2026-11-22", Requests: 1, Usage: bedrockkit.Usage{InputTokens: math.MaxInt64}}
+	good := pricing.Sum{
+		Model: haiku3, Day: "2026-11-22", Requests: 1, Unpriced: 1, Cost: amount(t, "1"), Usage: bedrockkit.Usage{InputTokens: math.MaxInt64},
+	}
 	for name, change := range map[string]func(*pricing.Sum){
 		"no day":            func(s *pricing.Sum) { s.Day = "" },
 		"a wrong day":       func(s *pricing.Sum) { s.Day = "22.11.2026" },
@@ -86,11 +88,20 @@ func TestLedgerMergeRefuses(t *testing.T) {
 		"a negative cost":   func(s *pricing.Sum) { s.Cost = amount(t, "-1") },
 		"negative tokens":   func(s *pricing.Sum) { s.Usage.CacheReadTokens = -1 },
 		"an overflow":       func(s *pricing.Sum) { s.Usage.InputTokens = 1 },
+		"too many requests": func(s *pricing.Sum) { s.Usage, s.Requests = bedrockkit.Usage{}, math.MaxInt64 },
+		"too many unpriced": func(s *pricing.Sum) { s.Usage, s.Requests, s.Unpriced = bedrockkit.Usage{}, 0, math.MaxInt64 },
+		"too much money": func(s *pricing.Sum) {
+			s.Usage, s.Cost = bedrockkit.Usage{}, amount(t, "170000000000000000000000")
+		},
 	} {
 		l := pricing.NewLedger()
 		bad := good
 		change(&bad)
 		assert.Error(t, l.Merge([]pricing.Sum{good, bad}), name)
-		assert.EqualValues(t, 1, l.Sums()[0].Requests, name)
+		assert.Equal(t, []pricing.Sum{good}, l.Sums(), name)
+		bad.Model = "acme.other"
+		if err := l.Merge([]pricing.Sum{bad}); err != nil {
+			assert.Len(t, l.Sums(), 1, "%s: nothing of it was added", name)
+		}
 	}
 }
