@@ -309,3 +309,13 @@ func (r *Rate) UnmarshalText(text []byte) (err error) {
 	*r, err = ParseRate(string(text))
 	return err
 }
+
+// UnmarshalJSON reads a decimal, as a string or as a number. Null is an error,
+// and not the rate of what is free.
+func (r *Rate) UnmarshalJSON(data []byte) error {
+	s, err := unquoteDecimal(data)
+	if err != nil {
+		return err
+	}
+	return r.UnmarshalText([]byte(s))
+}

@@ -138,6 +138,9 @@ func TestNewTableRefuses(t *testing.T) {
 		_, err := pricing.NewTable(pricing.Data{Sources: source, Models: m})
 		assert.ErrorIs(t, err, pricing.ErrInvalidTable, name)
 	}
+	_, err = pricing.ReadTable(strings.NewReader(`{"sources": {"s": {"title": "a source", "date": "2026-01-01"}}, "models": [{"id": "acme.one"}],
+		"rows": [{"model": "acme.one", "scopes": ["region"], "rates": {"input": null}, "sources": ["s"]}]}`))
+	assert.ErrorIs(t, err, pricing.ErrInvalidTable, "a rate of null is not a rate of 0")
 	_, err = pricing.NewTable(pricing.Data{Sources: map[string]pricing.Source{"s": {Title: "undated"}}})
 	assert.ErrorIs(t, err, pricing.ErrInvalidTable)
 }
