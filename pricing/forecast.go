@@ -257,7 +257,8 @@ func (t *Table) route(w *Workload, r Route) (routed, error) {
 	if tierIndex(w.Tier) < 0 {
 		tier = w.Tier
 	}
-	var err error
+	// A route without tokens has a model and a tier as well.
+	_, err := t.price(r.Model, &bedrockkit.Usage{}, &CostOptions{Tier: tier, Region: w.Region}, nil)
 	perMessage := func(tier bedrockkit.ServiceTier, d Dimension, tokens *big.Rat) *big.Rat {
 		if err != nil || tokens.Sign() == 0 {
 			return new(big.Rat)

@@ -114,8 +114,14 @@ func TestForecastRefuses(t *testing.T) {
 		"negative tokens":          {func(w *pricing.Workload) { w.InputTokens = -1 }, pricing.ErrInvalidWorkload},
 		"endless":                  {func(w *pricing.Workload) { w.Days = 1 << 30 }, pricing.ErrInvalidWorkload},
 		"an unknown model":         {func(w *pricing.Workload) { w.Routes[0].Model = "acme.one" }, pricing.ErrUnknownModel},
-		"an unknown tier":          {func(w *pricing.Workload) { w.Tier = "express" }, pricing.ErrNoRate},
-		"no flex of Claude":        {func(w *pricing.Workload) { w.Tier = bedrockkit.TierFlex }, pricing.ErrNoRate},
+		"an unknown model of no tokens": {func(w *pricing.Workload) {
+			w.InputTokens, w.OutputTokens, w.Routes[0].Model = 0, 0, "acme.one"
+		}, pricing.ErrUnknownModel},
+		"no flex of no tokens": {func(w *pricing.Workload) {
+			w.InputTokens, w.OutputTokens, w.Tier = 0, 0, bedrockkit.TierFlex
+		}, pricing.ErrNoRate},
+		"an unknown tier":   {func(w *pricing.Workload) { w.Tier = "express" }, pricing.ErrNoRate},
+		"no flex of Claude": {func(w *pricing.Workload) { w.Tier = bedrockkit.TierFlex }, pricing.ErrNoRate},
 		"no batch of the model": {func(w *pricing.Workload) {
 			w.BatchShare, w.Routes = 0.5, []pricing.Route{{Model: "deepseek.r1-v1:0", Share: 1}}
 		}, pricing.ErrNoRate},
