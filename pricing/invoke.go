@@ -99,6 +99,9 @@ func parseInvokeBody(body []byte) (bedrockkit.Usage, error) {
 		u.InputTokens, u.OutputTokens = *v.Usage.PromptTokens-u.CacheReadTokens, v.Usage.CompletionTokens
 	case v.LlamaInput != nil:
 		u.InputTokens, u.OutputTokens = *v.LlamaInput, v.LlamaOutput
+	case v.Metrics != nil && v.Metrics.InputTokens != nil: // before Titan, whose last chunk has both
+		u.InputTokens, u.OutputTokens = *v.Metrics.InputTokens, v.Metrics.OutputTokens
+		u.CacheReadTokens, u.CacheWrite5mTokens = v.Metrics.CacheRead, v.Metrics.CacheWrite
 	case v.TitanInput != nil:
 		u.InputTokens = *v.TitanInput
 		for _, r := range v.TitanResults {
@@ -107,9 +110,6 @@ func parseInvokeBody(body []byte) (bedrockkit.Usage, error) {
 			}
 			u.OutputTokens += r.TokenCount
 		}
-	case v.Metrics != nil && v.Metrics.InputTokens != nil:
-		u.InputTokens, u.OutputTokens = *v.Metrics.InputTokens, v.Metrics.OutputTokens
-		u.CacheReadTokens, u.CacheWrite5mTokens = v.Metrics.CacheRead, v.Metrics.CacheWrite
 	default:
 		return bedrockkit.Usage{Unknown: true}, nil
 	}

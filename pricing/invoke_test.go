@@ -45,6 +45,8 @@ func TestParseInvokeUsage(t *testing.T) {
 		{"no body", headers, ``, bedrockkit.Usage{InputTokens: 14, OutputTokens: 5, CacheReadTokens: 6, CacheWrite5mTokens: 7}},
 		{"the last chunk of a stream", nil, `{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":9,"outputTokenCount":3,"invocationLatency":5,"cacheReadInputTokenCount":2}}`,
 			bedrockkit.Usage{InputTokens: 9, OutputTokens: 3, CacheReadTokens: 2}},
+		{"the last chunk of a stream of Titan", nil, `{"outputText":"","index":0,"totalOutputTextTokenCount":42,"completionReason":"FINISH","inputTextTokenCount":5,
+			"amazon-bedrock-invocationMetrics":{"inputTokenCount":5,"outputTokenCount":42}}`, bedrockkit.Usage{InputTokens: 5, OutputTokens: 42}},
 		{"nothing told", nil, `{"usage":{}}`, bedrockkit.Usage{Unknown: true}},
 		{"nothing at all", nil, ``, bedrockkit.Usage{Unknown: true}},
 	}
