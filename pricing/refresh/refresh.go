@@ -398,6 +398,9 @@ func lastTier(usage string) string {
 	return ""
 }
 
+// maxPerUnit is the most that a rate can be, a billion dollars.
+var maxPerUnit = pricing.Rate(1e18).Of(1e6)
+
 // rateOf reads the one on-demand price of a product.
 func rateOf(p *product, t terms) (pricing.Rate, error) {
 	var rates []pricing.Rate
@@ -421,6 +424,9 @@ func rateOf(p *product, t terms) (pricing.Rate, error) {
 				units = 1_000_000
 			default:
 				return 0, fmt.Errorf("unit %q (%q) is not known", d.Unit, d.Description)
+			}
+			if perUnit.Sign() < 0 || perUnit.Cmp(maxPerUnit) > 0 {
+				return 0, fmt.Errorf("%w: a price of %q USD", pricing.ErrInvalidAmount, usd)
 			}
 			rate, err := pricing.ParseRate(perUnit.Mul(units).String())
 			if err != nil {

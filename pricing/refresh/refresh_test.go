@@ -179,6 +179,7 @@ func TestAddRefuses(t *testing.T) {
 		"no price":              {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, `{}`, "no on-demand price"},
 		"another currency":      {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, term(`{"unit":"1K tokens","pricePerUnit":{"CNY":"1"}}`), "no price in USD"},
 		"no number":             {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, term(`{"unit":"1K tokens","pricePerUnit":{"USD":"1e-3"}}`), "invalid decimal"},
+		"beyond any rate":       {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, term(`{"unit":"1K tokens","pricePerUnit":{"USD":"170000000000000000000000"}}`), "invalid decimal"},
 		"finer than a rate":     {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, term(`{"unit":"1M tokens","pricePerUnit":{"USD":"0.0000000001"}}`), "invalid decimal"},
 		"brackets of volume":    {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, `{"OnDemand":{"T":{"priceDimensions":{"A":{"unit":"1K tokens","pricePerUnit":{"USD":"2"}},"B":{"unit":"1K tokens","pricePerUnit":{"USD":"1"}}}}}}`, "more than one price"},
 		"no region":             {`"model":"Nova Micro","usagetype":"x"`, cent, "no region"},
