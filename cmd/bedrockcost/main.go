@@ -107,14 +107,23 @@ func (a *arguments) run(flags *flag.FlagSet, stdin io.Reader, stdout io.Writer) 
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%w: %q is no flag; see -help", errUsage, flags.Arg(0))
 	}
-	var unfit []string
+	var unfit, empty []string
 	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "model", "workload", "table", "svg": // as of a variable that a shell does not know
+			if f.Value.String() == "" {
+				empty = append(empty, "-"+f.Name)
+			}
+		}
 		forecasts := f.Name == "workload" || f.Name == "svg"
 		both := f.Name == "json" || f.Name == "table"
 		if !both && f.Name != "model" && forecasts != (a.model == "") {
 			unfit = append(unfit, "-"+f.Name)
 		}
 	})
+	if len(empty) > 0 {
+		return fmt.Errorf("%w: %s is empty", errUsage, strings.Join(empty, ", "))
+	}
 	if len(unfit) > 0 {
 		with := "without"
 		if a.model != "" {
@@ -143,6 +152,13 @@ func (a *arguments) run(flags *flag.FlagSet, stdin io.Reader, stdout io.Writer) 
 // not be found by its price.
 var regionPattern = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
 
+func checkRegion(region string) error {
+	if region != "" && !regionPattern.MatchString(region) {
+		return fmt.Errorf("%w: %q is no region of AWS, such as us-east-1", errUsage, region)
+	}
+	return nil
+}
+
 // price prints what one usage costs.
 func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 	var date time.Time
@@ -152,8 +168,8 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 			return fmt.Errorf("%w: -date %q is no day YYYY-MM-DD", errUsage, a.date)
 		}
 	}
-	if a.region != "" && !regionPattern.MatchString(a.region) {
-		return fmt.Errorf("%w: -region %q is no region of AWS, such as us-east-1", errUsage, a.region)
+	if err := checkRegion(a.region); err != nil {
+		return err
 	}
 	options := func(o *pricing.CostOptions) {
 		o.Tier, o.Region, o.Date = bedrockkit.ServiceTier(a.tier), a.region, date
@@ -220,7 +236,7 @@ func (a *arguments) forecast(table *pricing.Table, stdin io.Reader, stdout io.Wr
 		}
 		var err error
 		if data, err = io.ReadAll(io.LimitReader(in, maxWorkloadBytes+1)); err != nil {
-			return err
+			return fmt.Errorf("%w: reading the workload: %w", errUsage, err)
 		}
 		if len(data) > maxWorkloadBytes {
 			return fmt.Errorf("%w: the workload has more than %d bytes", errUsage, maxWorkloadBytes)
@@ -232,13 +248,19 @@ func (a *arguments) forecast(table *pricing.Table, stdin io.Reader, stdout io.Wr
 	if err := dec.Decode(&w); err != nil {
 		return fmt.Errorf("%w: reading the workload: %w", errUsage, err)
 	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("%w: there is more after the workload", errUsage)
+	}
+	if err := checkRegion(w.Region); err != nil {
+		return err
+	}
 	f, err := table.Forecast(w)
 	if err != nil {
 		return err
 	}
 	if a.svg != "" {
 		if err := os.WriteFile(a.svg, chart(&w, &f), 0o644); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errUsage, err)
 		}
 	}
 	if a.asJSON {

@@ -129,6 +129,7 @@ func TestTable(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.json")
 	require.NoError(t, os.WriteFile(empty, []byte(`{}`), 0o644))
+	const small = `{"messages_per_day": 1, "input_tokens": 1, "routes": [{"model": "amazon.nova-lite-v1:0", "share": 1}]}`
 	tests := []struct {
 		status int
 		stdin  string
@@ -149,6 +150,13 @@ func TestRefuses(t *testing.T) {
 		{2, "", "is no region", []string{"-model", "anthropic.claude-opus-4-8", "-region", "us-east1"}},
 		{2, "", "-in has no meaning without -model", []string{"-in", "1"}},
 		{2, "", "-svg has no meaning with -model", []string{"-model", "anthropic.claude-opus-4-8", "-svg", "x"}},
+		{2, "", "-model is empty", []string{"-model", ""}},
+		{2, "", "-workload is empty", []string{"-workload=", "-json"}},
+		{2, "", "-table is empty", []string{"-table", ""}},
+		{2, "", "-svg is empty", []string{"-svg", ""}},
+		{2, "", "none", []string{"-svg", filepath.Join(t.TempDir(), "none", "cost.svg")}},
+		{2, small + `{}`, "more after the workload", []string{"-workload", "-"}},
+		{2, strings.Replace(small, "{", `{"region": "us-east1", `, 1), "is no region", []string{"-workload", "-"}},
 		{2, "", "is no flag", []string{"anthropic.claude-opus-4-8"}},
 		{2, "", "not defined", []string{"-input", "1"}},
 		{2, "", "invalid value", []string{"-model", "x", "-in", "1e6"}},
