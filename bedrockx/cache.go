@@ -129,8 +129,8 @@ type Caching struct {
 	// need it too.
 	AnyTemperature bool
 
-	// ToolUse lets an answer be kept that asks for tools. Its tool use ids are
-	// then those of the first time.
+	// ToolUse lets an answer that asks for tools be kept and be given again. Its
+	// tool use ids are then those of the first time.
 	ToolUse bool
 
 	// Similar lets a call have the answer to another question, one that means
@@ -415,7 +415,7 @@ func (c *Cache) look(ctx context.Context, key cache.Key) (k *kept, stale bool, w
 		return nil, false, CacheUnavailable
 	}
 	k = new(kept)
-	if err := k.decode(e.Value); err != nil {
+	if err := k.decode(&key, e.Value); err != nil {
 		c.options.OnError(err)
 		return nil, false, CacheCorrupt
 	}
@@ -429,6 +429,9 @@ func (c *Cache) look(ctx context.Context, key cache.Key) (k *kept, stale bool, w
 // serve answers a call with what was kept. It returns why it could not, where
 // the service can be asked instead, or else the call's error.
 func (c *Cache) serve(ctx context.Context, call *Call, k *kept, how given) (CacheReason, error) {
+	if k.tools && how != givenPaid && !call.Options.Caching.ToolUse {
+		return CacheToolUse, nil
+	}
 	body, err := k.in(ctx, call.Op, c.options.Pace)
 	if err != nil {
 		return CacheForm, nil

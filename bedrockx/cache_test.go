@@ -2,10 +2,13 @@ package bedrockx_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -377,6 +380,68 @@ func TestCacheUnkept(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Who has not asked for it gets no answer that asks for tools, of whoever it was
+// kept or is under way.
+func TestCacheToolUseIsForWhoAsks(t *testing.T) {
+	for _, kind := range []string{"unary", "stream"} {
+		t.Run(kind, func(t *testing.T) {
+			srv := bedrocktest.NewServer(t, inProcess)
+			client, c := cachedClient(t, srv)
+			chat := converse.New(client)
+			req := ask("hello")
+			req.Tools = []converse.ToolSpec{{Name: "search", InputSchema: json.RawMessage(`{"type":"object"}`)}}
+			send := func(optFns ...func(*converse.Options)) (hit bool, reason bedrockkit.StopReason) {
+				if kind == "unary" {
+					r, err := chat.Send(t.Context(), req, optFns...)
+					require.NoError(t, err)
+					return r.CacheHit, r.StopReason
+				}
+				s, err := chat.Stream(t.Context(), req, optFns...)
+				require.NoError(t, err)
+				r := drain(t, s)
+				return r.CacheHit, r.StopReason
+			}
+			tools := func(o *converse.Options) {
+				o.Call = append(o.Call, func(o *bedrockx.Options) { o.Caching.ToolUse = true })
+			}
+			srv.Reply(bedrocktest.ToolUse("search", nil))
+			send(tools)
+			hit, reason := send(tools)
+			assert.True(t, hit)
+			assert.Equal(t, bedrockkit.StopToolUse, reason)
+
+			srv.Reply(bedrocktest.Text("answer"))
+			hit, reason = send()
+			assert.False(t, hit)
+			assert.Equal(t, bedrockkit.StopEndTurn, reason)
+			assert.EqualValues(t, 1, c.Stats().Misses[bedrockx.CacheToolUse])
+			hit, _ = send()
+			assert.True(t, hit, "the newer answer took its place")
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, inProcess)
+		client, _ := cachedClient(t, srv)
+		chat := converse.New(client)
+		srv.Reply(bedrocktest.ToolUse("search", nil).Delay(time.Second))
+		srv.Reply(bedrocktest.Text("answer"))
+		var wg sync.WaitGroup
+		for _, tools := range []bool{true, false} {
+			wg.Go(func() {
+				r, err := chat.Send(t.Context(), ask("hello"), func(o *converse.Options) {
+					o.Call = append(o.Call, func(o *bedrockx.Options) { o.Caching.ToolUse = tools })
+				})
+				if assert.NoError(t, err) {
+					assert.Equal(t, tools, r.StopReason == bedrockkit.StopToolUse)
+					assert.False(t, r.CacheHit)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+	})
 }
 
 // A stream that breaks, is left or is cut is not kept, its error is what it is
@@ -784,7 +849,7 @@ func TestCacheStale(t *testing.T) {
 type store struct {
 	cache.Store
 	get, set func() error
-	value    []byte
+	value    func(cache.Key) []byte
 }
 
 func (s *store) Get(ctx context.Context, key cache.Key) (cache.Entry, error) {
@@ -794,7 +859,7 @@ func (s *store) Get(ctx context.Context, key cache.Key) (cache.Entry, error) {
 		}
 	}
 	if s.value != nil {
-		return cache.Entry{Value: s.value}, nil
+		return cache.Entry{Value: s.value(key)}, nil
 	}
 	return s.Store.Get(ctx, key)
 }
@@ -819,9 +884,9 @@ func TestCacheSickStore(t *testing.T) {
 		"down":           {store{get: kaputt, set: kaputt}, bedrockx.CacheUnavailable, true},
 		"read-only":      {store{set: kaputt}, bedrockx.CacheAbsent, true},
 		"corrupt":        {store{get: func() error { return cache.ErrCorrupt }}, bedrockx.CacheCorrupt, false},
-		"rubbish":        {store{value: []byte("canary")}, bedrockx.CacheCorrupt, false},
-		"empty":          {store{value: []byte{}}, bedrockx.CacheCorrupt, false},
-		"cut":            {store{value: []byte{1, 0, 2, 200}}, bedrockx.CacheCorrupt, false},
+		"rubbish":        {store{value: always("canary")}, bedrockx.CacheCorrupt, false},
+		"empty":          {store{value: always("")}, bedrockx.CacheCorrupt, false},
+		"cut":            {store{value: always("\x01\x00\x02\xc8")}, bedrockx.CacheCorrupt, false},
 		"another answer": {store{value: entryOf(`{"canary":1}`)}, bedrockx.CacheForm, false},
 	} {
 		for _, kind := range []string{"unary", "stream"} {
@@ -859,13 +924,60 @@ func TestCacheSickStore(t *testing.T) {
 	}
 }
 
+func always(value string) func(cache.Key) []byte {
+	return func(cache.Key) []byte { return []byte(value) }
+}
+
 // entryOf is an entry as NewCache writes it, with a body of one's own.
-func entryOf(body string) []byte {
-	b := []byte{1, 0}
-	b = append(b, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f) // fresh for long
-	b = append(b, 1, 'm', 0, 0, 0)
-	b = append(b, 0, 0, 0, 0, 0, 0)
-	return append(b, body...)
+func entryOf(body string) func(cache.Key) []byte {
+	return func(key cache.Key) []byte {
+		b := append([]byte{1, 0, 0, 0, 0}, key.Sum[:]...)
+		b = append(b, 0)
+		b = append(b, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f) // fresh for long
+		b = append(b, 1, 'm', 0, 0, 0)
+		b = append(b, 0, 0, 0, 0, 0, 0)
+		b = append(b, body...)
+		binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], crc32.MakeTable(crc32.Castagnoli)))
+		return b
+	}
+}
+
+// A store that mixes entries up, cuts them or changes a byte of them gives
+// nobody a wrong answer.
+func TestCacheDamagedEntries(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Responder = bedrocktest.Echo })
+	var good [2][]byte // the entries of the two questions
+	questions := [2]string{"Do you ship?", "Do you hire?"}
+	s := &store{Store: memcache.New()}
+	chat := converse.New(bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Cache = bedrockx.NewCache(s) }))
+	given := func(value []byte) bool {
+		s.value = func(cache.Key) []byte { return value }
+		r, err := chat.Send(t.Context(), ask(questions[0]))
+		require.NoError(t, err)
+		require.Contains(t, r.Text(), questions[0])
+		return r.CacheHit
+	}
+	for i, q := range questions {
+		var key cache.Key
+		s.value = nil
+		_, err := chat.Send(t.Context(), ask(q))
+		require.NoError(t, err)
+		s.value = func(k cache.Key) []byte { key = k; return nil }
+		_, err = chat.Send(t.Context(), ask(q))
+		require.NoError(t, err)
+		e, err := s.Store.Get(t.Context(), key)
+		require.NoError(t, err)
+		good[i] = e.Value
+	}
+	assert.True(t, given(good[0]))
+	assert.False(t, given(good[1]), "of another request")
+	for i := range good[0] {
+		bad := slices.Clone(good[0])
+		bad[i] ^= 1
+		assert.False(t, given(bad), "byte %d changed", i)
+		assert.False(t, given(good[0][:i]), "cut at byte %d", i)
+	}
+	assert.False(t, given(append(slices.Clone(good[0]), ' ')), "longer")
 }
 
 // A panic below is an error for all who wait, which does not say what it was

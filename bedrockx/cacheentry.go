@@ -3,9 +3,11 @@ package bedrockx
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/cache"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
@@ -13,6 +15,7 @@ import (
 type kept struct {
 	fresh     time.Time // until when it is given without a refresh
 	frames    bool      // body is a stream, which has no unary form that is known
+	tools     bool      // it asks for tools
 	model     bedrockkit.ModelID
 	requestID string
 	tier      bedrockkit.ServiceTier
@@ -22,23 +25,30 @@ type kept struct {
 	body      []byte // as the service has sent it, or as it would have
 }
 
-// keptV1 is the first byte of an entry. What follows are the fields in their
-// order: numbers as varints, strings after their length.
+// keptV1 is the first byte of an entry. After it come a CRC-32C of all that
+// follows, the sum of the key and the fields in their order: numbers as varints,
+// strings after their length. So a store that damages an entry, or returns that
+// of another key, is found out.
 const keptV1 = 1
+
+const keptHeader = 1 + 4 + len(cache.Key{}.Sum)
 
 const (
 	keptFrames = 1 << iota
 	keptUnknown
 	keptPriced
+	keptTools
 )
 
-var errKept = errors.New("cache: an entry is not of the form that this version knows")
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var errKept = errors.New("cache: an entry is damaged, of another key, or of a form that this version does not know")
 
 func counts(u *bedrockkit.Usage) []*int64 {
 	return []*int64{&u.InputTokens, &u.OutputTokens, &u.CacheReadTokens, &u.CacheWrite5mTokens, &u.CacheWrite30mTokens, &u.CacheWrite1hTokens}
 }
 
-func (k *kept) encode() []byte {
+func (k *kept) encode(key *cache.Key) []byte {
 	b := make([]byte, 0, len(k.body)+256)
 	flags := byte(0)
 	if k.frames {
@@ -47,12 +57,17 @@ func (k *kept) encode() []byte {
 	if k.usage.Unknown {
 		flags |= keptUnknown
 	}
+	if k.tools {
+		flags |= keptTools
+	}
 	cost := ""
 	if k.priced {
 		flags |= keptPriced
 		cost = k.cost.String()
 	}
-	b = append(b, keptV1, flags)
+	b = append(b, keptV1, 0, 0, 0, 0)
+	b = append(b, key.Sum[:]...)
+	b = append(b, flags)
 	b = binary.AppendVarint(b, k.fresh.UnixMilli())
 	for _, s := range []string{string(k.model), k.requestID, string(k.tier), cost} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
@@ -61,16 +76,19 @@ func (k *kept) encode() []byte {
 	for _, n := range counts(&k.usage) {
 		b = binary.AppendVarint(b, *n)
 	}
-	return append(b, k.body...)
+	b = append(b, k.body...)
+	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	return b
 }
 
-// decode reads an entry, whose body it shares.
-func (k *kept) decode(b []byte) error {
-	if len(b) < 2 || b[0] != keptV1 {
+// decode reads the entry of a key. It shares the body.
+func (k *kept) decode(key *cache.Key, b []byte) error {
+	if len(b) <= keptHeader || b[0] != keptV1 || [32]byte(b[5:]) != key.Sum || binary.BigEndian.Uint32(b[1:]) != crc32.Checksum(b[5:], castagnoli) {
 		return errKept
 	}
-	k.frames, k.usage.Unknown, k.priced = b[1]&keptFrames != 0, b[1]&keptUnknown != 0, b[1]&keptPriced != 0
-	b = b[2:]
+	flags := b[keptHeader]
+	k.frames, k.usage.Unknown, k.priced, k.tools = flags&keptFrames != 0, flags&keptUnknown != 0, flags&keptPriced != 0, flags&keptTools != 0
+	b = b[keptHeader+1:]
 	ok := true
 	number := func() int64 {
 		v, n := binary.Varint(b)

@@ -310,7 +310,7 @@ func (c *Cache) keep(ctx context.Context, f *flight, err error) *kept {
 		return nil
 	}
 	k := &kept{
-		model: call.Model, requestID: call.RequestID, tier: call.ServiceTier, usage: call.Usage,
+		model: call.Model, requestID: call.RequestID, tier: call.ServiceTier, usage: call.Usage, tools: call.StopReason == bedrockkit.StopToolUse,
 		body: f.buf, fresh: time.Now().Add(c.options.TTL),
 	}
 	if cost, err := call.cost(); err == nil {
@@ -328,7 +328,7 @@ func (c *Cache) keep(ctx context.Context, f *flight, err error) *kept {
 		c.unkept(CacheRequest)
 		return k
 	}
-	if value := k.encode(); len(value) > c.options.MaxBytes {
+	if value := k.encode(&key); len(value) > c.options.MaxBytes {
 		err = cache.ErrTooLarge
 	} else {
 		err = c.store.Set(ctx, key, value, c.options.TTL+max(c.options.Stale, 0))
