@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"reflect"
 	"sync"
@@ -93,7 +94,7 @@ func NewCache(store cache.Store, optFns ...func(*CacheOptions)) *Cache {
 	if c.options.MaxBytes <= 0 {
 		c.options.MaxBytes = 1 << 20
 	}
-	c.options.Stale = max(c.options.Stale, 0)
+	c.options.Stale = min(max(c.options.Stale, 0), math.MaxInt64-c.options.TTL) // both are added
 	if c.options.OnError == nil {
 		c.options.OnError = func(error) {}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -939,6 +940,18 @@ func entryOf(body string) func(cache.Key) []byte {
 		b = append(b, body...)
 		binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], crc32.MakeTable(crc32.Castagnoli)))
 		return b
+	}
+}
+
+// No TTL is too long.
+func TestCacheForEver(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess, func(o *bedrocktest.Options) { o.Responder = bedrocktest.Echo })
+	client, _ := cachedClient(t, srv, func(o *bedrockx.CacheOptions) { o.TTL, o.Stale = math.MaxInt64, time.Hour })
+	chat := converse.New(client)
+	for i := range 2 {
+		r, err := chat.Send(t.Context(), ask("hello"))
+		require.NoError(t, err)
+		assert.Equal(t, i > 0, r.CacheHit)
 	}
 }
 

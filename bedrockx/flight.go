@@ -331,7 +331,7 @@ func (c *Cache) keep(ctx context.Context, f *flight, err error) *kept {
 	if value := k.encode(&key); len(value) > c.options.MaxBytes {
 		err = cache.ErrTooLarge
 	} else {
-		err = c.store.Set(ctx, key, value, c.options.TTL+max(c.options.Stale, 0))
+		err = c.store.Set(ctx, key, value, c.options.TTL+c.options.Stale)
 	}
 	switch {
 	case errors.Is(err, cache.ErrTooLarge):

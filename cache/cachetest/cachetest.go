@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ var checks = []check{
 	{"delete", checkDelete},
 	{"expiry", checkExpiry},
 	{"overwriting renews the TTL", checkRenewal},
-	{"TTL must be positive", checkTTL},
+	{"any positive TTL", checkTTL},
 	{"sizes", checkSizes},
 	{"binary keys", checkBinaryKeys},
 	{"namespaces and tenants are apart", checkIsolation},
@@ -247,8 +248,14 @@ func checkTTL(ctx context.Context, s cache.Store, _ Options) error {
 			return err
 		}
 	}
-	// The shortest there is may be longer than asked for, but not for ever.
-	return set(ctx, s, key("b"), []byte("value"), 1)
+	// The shortest there is may be longer than asked for, but not for ever; the
+	// longest overflows where something is added to it.
+	k := key("c")
+	return first(
+		func() error { return set(ctx, s, key("b"), []byte("value"), 1) },
+		func() error { return set(ctx, s, k, []byte("value"), math.MaxInt64) },
+		func() error { return get(ctx, s, k, []byte("value")) },
+	)
 }
 
 func checkSizes(ctx context.Context, s cache.Store, o Options) error {

@@ -70,6 +70,8 @@ func (m *model) Set(ctx context.Context, key cache.Key, value []byte, ttl time.D
 	copy(e.Value, value)
 	old, there := m.entries[m.name(key)]
 	switch m.wrong {
+	case "rounds the TTL up":
+		e.Expires = m.now.Add((ttl + time.Millisecond - 1).Truncate(time.Millisecond))
 	case "keeps the caller's slice":
 		e.Value = value
 	case "spare capacity":
@@ -151,7 +153,8 @@ func TestMistakesAreFound(t *testing.T) {
 		"Delete of all":                 "delete",
 		"never expires":                 "expiry",
 		"keeps the first TTL":           "overwriting renews the TTL",
-		"takes any TTL":                 "TTL must be positive",
+		"takes any TTL":                 "any positive TTL",
+		"rounds the TTL up":             "any positive TTL",
 		"cuts large values":             "sizes",
 		"C strings":                     "binary keys",
 		"cuts the sum":                  "binary keys",

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -34,7 +35,8 @@ type Options struct {
 
 	// MaxValueBytes bounds a value, both when it is stored and when it is read:
 	// of a longer one, no more is transferred. The error is
-	// [cache.ErrTooLarge]. The default is 1 MiB.
+	// [cache.ErrTooLarge]. The default is 1 MiB; the most is 512 MiB, what Redis
+	// itself takes.
 	MaxValueBytes int
 
 	// Now is the clock. The default is time.Now. The clocks of those who share
@@ -71,6 +73,7 @@ func New(client Client, optFns ...func(*Options)) (*Store, error) {
 	if o.MaxValueBytes <= 0 {
 		o.MaxValueBytes = 1 << 20
 	}
+	o.MaxValueBytes = min(o.MaxValueBytes, 512<<20)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -136,7 +139,7 @@ func (s *Store) Set(ctx context.Context, key cache.Key, value []byte, ttl time.D
 	if len(value) > s.options.MaxValueBytes {
 		return fmt.Errorf("rediscache: set: %w: %d bytes; the most is %d", cache.ErrTooLarge, len(value), s.options.MaxValueBytes)
 	}
-	ttl = (ttl + time.Millisecond - 1).Truncate(time.Millisecond)
+	ttl = (min(ttl, math.MaxInt64-time.Millisecond) + time.Millisecond - 1).Truncate(time.Millisecond)
 	name := s.options.Prefix + key.String()
 	h := header(name, s.options.Now().Add(ttl).UnixMilli(), value)
 	stored := append(append(make([]byte, 0, headerSize+len(value)), h[:]...), value...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os/exec"
 	"strings"
@@ -377,6 +378,14 @@ func TestTooLarge(t *testing.T) {
 	e, err := s.Get(t.Context(), key)
 	require.NoError(t, err)
 	assert.Len(t, e.Value, 10)
+}
+
+func TestNoBoundOfOnesOwn(t *testing.T) {
+	s := open(t, client(t, start(t).Addr()), func(o *rediscache.Options) { o.MaxValueBytes = math.MaxInt })
+	require.NoError(t, s.Set(t.Context(), key, []byte("value"), time.Hour))
+	e, err := s.Get(t.Context(), key)
+	require.NoError(t, err)
+	assert.Equal(t, "value", string(e.Value))
 }
 
 func TestClientThatHeedsNoContext(t *testing.T) {
