@@ -154,7 +154,7 @@ type Caching struct {
 type Similar interface {
 	// Find returns the key of the answer to a question like the text, the zero
 	// Key where there is none. If the call is then answered by the model, add
-	// is called with the key of that answer.
+	// is called with the key of that answer, unless it is nil.
 	Find(ctx context.Context, scope cache.Key, text string) (key cache.Key, add func(cache.Key) error, err error)
 }
 
@@ -486,6 +486,9 @@ func (c *Cache) similar(ctx context.Context, call *Call, key cache.Key) (answere
 			}
 		}
 	}
+	if add == nil {
+		return false, nil
+	}
 	asked := call.Model
 	call.OnEnd(func(err error) {
 		if err != nil || call.CacheHit || !call.StopReason.Complete() || call.Model != asked {
@@ -505,16 +508,17 @@ func (c *Cache) question(call *Call) (scope cache.Key, question string, ok bool)
 	if json.Unmarshal(call.Body, &top) != nil {
 		return scope, "", false
 	}
-	var messages []struct {
-		Role    string
-		Content json.RawMessage
-	}
-	if json.Unmarshal(top["messages"], &messages) != nil || len(messages) != 1 || messages[0].Role != "user" {
+	var messages []map[string]json.RawMessage
+	if json.Unmarshal(top["messages"], &messages) != nil || len(messages) != 1 {
 		return scope, "", false
 	}
-	if json.Unmarshal(messages[0].Content, &question) != nil {
+	content := messages[0]["content"]
+	if len(messages[0]) != 2 || string(messages[0]["role"]) != `"user"` {
+		return scope, "", false
+	}
+	if json.Unmarshal(content, &question) != nil {
 		var blocks []map[string]string // a block that is no text has other values
-		if json.Unmarshal(messages[0].Content, &blocks) != nil || len(blocks) != 1 {
+		if json.Unmarshal(content, &blocks) != nil || len(blocks) != 1 {
 			return scope, "", false
 		}
 		for name, value := range blocks[0] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
@@ -41,10 +43,11 @@ func meaning(_ context.Context, text string) ([]float32, error) {
 
 type shop struct {
 	*testing.T
-	srv  *bedrocktest.Server
-	c    *bedrockx.Cache
-	chat *converse.Client
-	told []error
+	srv    *bedrocktest.Server
+	c      *bedrockx.Cache
+	client *bedrockx.Client
+	chat   *converse.Client
+	told   []error
 }
 
 func open(t *testing.T, similar bedrockx.Similar) *shop {
@@ -57,10 +60,10 @@ func open(t *testing.T, similar bedrockx.Similar) *shop {
 	s.c = bedrockx.NewCache(memcache.New(), func(o *bedrockx.CacheOptions) {
 		o.OnError = func(err error) { s.told = append(s.told, err) }
 	})
-	client := bedrockx.New(s.srv.Client(), func(o *bedrockx.Options) {
+	s.client = bedrockx.New(s.srv.Client(), func(o *bedrockx.Options) {
 		o.Cache, o.Caching.Similar = s.c, similar
 	})
-	s.chat = converse.New(client, func(o *converse.Options) { o.Model, o.Temperature = model, new(float64) })
+	s.chat = converse.New(s.client, func(o *converse.Options) { o.Model, o.Temperature = model, new(float64) })
 	return s
 }
 
@@ -138,6 +141,43 @@ func TestWithoutEmbedding(t *testing.T) {
 	assert.Len(t, s.told, 3, "what is too long is not embedded")
 	_, hit = s.ask("unknown")
 	assert.True(t, hit, "the question itself is found without")
+}
+
+// signed is a body whose message has a name beside its text.
+type signed struct{ name, text string }
+
+func (s signed) EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error) {
+	return fmt.Appendf(nil, `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"temperature":0,
+		"messages":[{"role":"user","name":%q,"content":%q}]}`, s.name, s.text), nil
+}
+
+func (s signed) DecodeInvoke(body json.RawMessage) (anthropic.Response, bedrockkit.Usage, bedrockkit.StopReason, error) {
+	return anthropic.Request{}.DecodeInvoke(body)
+}
+
+// What a message has beside its text is not lost.
+func TestMessageWithMore(t *testing.T) {
+	s := open(t, semantic.New(meaning))
+	for _, q := range []signed{{"Mallory", "When do you open?"}, {"Alice", "What are your opening hours?"}} {
+		r, err := bedrockx.Invoke(t.Context(), s.client, model, q)
+		require.NoError(t, err)
+		assert.False(t, r.CacheHit)
+		assert.Equal(t, "answer to "+q.text, r.Output.Text())
+	}
+}
+
+// addsNothing finds nothing and wants nothing added.
+type addsNothing struct{}
+
+func (addsNothing) Find(context.Context, cache.Key, string) (cache.Key, func(cache.Key) error, error) {
+	return cache.Key{}, nil, nil
+}
+
+func TestNothingToAdd(t *testing.T) {
+	s := open(t, addsNothing{})
+	text, hit := s.ask("When do you open?")
+	assert.False(t, hit)
+	assert.Equal(t, "answer to When do you open?", text)
 }
 
 // lying is a store that finds an entry of another tenant.
