@@ -50,7 +50,7 @@ func (a *plainAnswer) scan(data []byte) bool {
 				return string(key) == "message" && once(&seen, message) && s.Object(func(key []byte) bool {
 					switch string(key) {
 					case "role":
-						text, ok := str(&s)
+						text, ok := s.Text()
 						a.message.Role = Role(text)
 						return ok && once(&seen, role)
 					case "content":
@@ -61,7 +61,7 @@ func (a *plainAnswer) scan(data []byte) bool {
 								if string(key) != "text" {
 									return false
 								}
-								text, ok := str(&s)
+								text, ok := s.Text()
 								a.message.Content = append(a.message.Content, Text(text))
 								blocks++
 								return ok
@@ -73,7 +73,7 @@ func (a *plainAnswer) scan(data []byte) bool {
 				})
 			})
 		case "stopReason":
-			text, ok := str(&s)
+			text, ok := s.Text()
 			a.reason = bedrockkit.StopReason(text)
 			return ok && text != "" && once(&seen, stopReason)
 		case "usage":
@@ -96,7 +96,7 @@ func (a *plainAnswer) scan(data []byte) bool {
 			return s.Object(func(key []byte) bool { return string(key) == "latencyMs" && s.Digits() })
 		case "serviceTier":
 			return once(&seen, serviceTier) && s.Object(func(key []byte) bool {
-				text, ok := str(&s)
+				text, ok := s.Text()
 				a.tier = bedrockkit.ServiceTier(text)
 				return ok && string(key) == "type"
 			})
@@ -107,13 +107,4 @@ func (a *plainAnswer) scan(data []byte) bool {
 	})
 	const needed = output | message | role | content | stopReason | usage | inputTokens
 	return ok && s.End() && seen&needed == needed && !a.reason.Malformed()
-}
-
-// str is the text of a string.
-func str(s *jsonscan.Scanner) (string, bool) {
-	raw, ok := s.Str()
-	if ok && !jsonscan.Plain(raw) {
-		raw, ok = jsonscan.AppendString(nil, raw)
-	}
-	return string(raw), ok
 }

@@ -80,11 +80,8 @@ func (r *Response) scan(data []byte) bool {
 }
 
 func text(s *jsonscan.Scanner, to *string) bool {
-	raw, ok := s.Str()
-	if ok && !jsonscan.Plain(raw) {
-		raw, ok = jsonscan.AppendString(nil, raw)
-	}
-	*to = string(raw)
+	t, ok := s.Text()
+	*to = t
 	return ok
 }
 

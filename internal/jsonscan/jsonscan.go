@@ -75,6 +75,15 @@ func (s *Scanner) Str() (raw []byte, ok bool) {
 	}
 }
 
+// Text takes a string and returns its text.
+func (s *Scanner) Text() (text string, ok bool) {
+	raw, ok := s.Str()
+	if ok && !Plain(raw) {
+		raw, ok = AppendString(nil, raw)
+	}
+	return string(raw), ok
+}
+
 // Number returns a number of at most nine digits.
 func (s *Scanner) Number() (n int, ok bool) {
 	s.space()
