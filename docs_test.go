@@ -32,10 +32,30 @@ var guides = map[string]string{
 			cfg     aws.Config
 			chat    *converse.Client
 			queues  *sqs.Client
+			names   asyncq.Queues
 			status  *dynamostatus.Store
 			results *s3blobs.Store
 			secret  string
 		)`,
+	"batch.md": `var t *testing.T`,
+	"errors.md": `var (
+			ctx     context.Context
+			chat    *converse.Client
+			request converse.Request
+		)`,
+	"fallback.md": `var (
+			t           *testing.T
+			ctx         context.Context
+			cfg, europe aws.Config
+			request     converse.Request
+		)`,
+	"migrating.md": `var (
+			ctx     context.Context
+			cfg     aws.Config
+			runtime *bedrockruntime.Client
+			input   *bedrockruntime.ConverseStreamInput
+		)`,
+	"quickstart.md": `var ctx context.Context`,
 	"caching.md": `var (
 			ctx     context.Context
 			cfg     aws.Config
@@ -47,16 +67,37 @@ var guides = map[string]string{
 			redisClient *redis.Client
 			o       *bedrockx.Options
 		)`,
+	"guardrails.md": `var (
+			ctx     context.Context
+			cfg     aws.Config
+			client  *bedrockx.Client
+			model   bedrockkit.ModelID
+			request anthropic.Request
+		)`,
+	"mcp.md": `var (
+			ctx    context.Context
+			client *bedrockx.Client
+			shelf  *mcptools.Server
+			dial   mcptools.Dial
+		)`,
 	"observability.md": `var cfg aws.Config`,
 	"pricing.md": `var (
 			ctx      context.Context
 			products refresh.Products
 		)`,
+	"models.md": `var cfg aws.Config`,
 	"quotas.md": `var (
 			ctx         context.Context
 			cfg         aws.Config
 			redisClient *redis.Client
-			quotas      []bedrockx.Quota
+			quotas      []quota.Quota
+		)`,
+	"streaming.md": `var (
+			err      error
+			bounded  context.Context
+			registry *resume.Registry
+			srv      *http.Server
+			chat     *converse.Client
 		)`,
 	"testing.md": `var (
 			t   *testing.T
@@ -81,12 +122,17 @@ var guides = map[string]string{
 
 // elsewhere are the packages of others that guides use.
 var elsewhere = []string{
-	"context", "errors", "fmt", "io", "log", "net/http", "os", "testing", "testing/synctest", "time",
+	"context", "errors", "fmt", "io", "iter", "log", "net/http", "os", "strconv", "strings", "testing", "testing/synctest", "time",
+	"github.com/aws/aws-lambda-go/events",
 	"github.com/aws/aws-sdk-go-v2/aws",
+	"github.com/aws/aws-sdk-go-v2/service/bedrock",
+	"github.com/aws/aws-sdk-go-v2/config",
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime",
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types",
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb",
 	"github.com/aws/aws-sdk-go-v2/service/s3",
 	"github.com/aws/aws-sdk-go-v2/service/sqs",
+	"github.com/modelcontextprotocol/go-sdk/mcp",
 	"github.com/redis/go-redis/v9",
 	"github.com/stretchr/testify/assert",
 	"github.com/stretchr/testify/require",
@@ -101,7 +147,7 @@ func TestGuidesCompile(t *testing.T) {
 	for dir, p := range packages(t) {
 		switch {
 		case p.Name == "main", strings.Contains("/"+dir+"/", "/internal/"), floors[folder(dir)] == floors["examples"]:
-		case dir == "asyncq/telemetry": // the guides' telemetry is that of bedrockx
+		case dir == "asyncq/telemetry", dir == "converse/telemetry": // the guides' telemetry is that of bedrockx
 		default:
 			used = append(used, strings.TrimSuffix(module+"/"+dir, "/."))
 		}

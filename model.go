@@ -6,11 +6,11 @@ import (
 )
 
 // ModelID names what a request is sent to: a foundation model
-// ("anthropic.claude-3-haiku-20240307-v1:0"), an inference profile
+// ("amazon.nova-lite-v1:0"), an inference profile
 // ("us.amazon.nova-lite-v1:0", "global.anthropic.claude-haiku-4-5-20251001-v1:0")
 // or an ARN of a model, a profile, a provisioned or an imported model.
 //
-// It is a plain string, so it is stored and compared as one. [ModelID.Parse]
+// It is a plain string, so it can be stored and compared like one. [ModelID.Parse]
 // says what it names.
 type ModelID string
 
@@ -18,8 +18,8 @@ type ModelID string
 // depend on it.
 type Scope string
 
-// The scopes. ScopeUnknown is the scope of an ARN that says nothing of its
-// model, such as that of an application inference profile.
+// The scopes. ScopeUnknown is the scope of an ARN that does not name its model, such
+// as the ARN of an application inference profile.
 const (
 	ScopeUnknown    Scope = ""
 	ScopeRegion     Scope = "region"     // the one region that was called
@@ -45,48 +45,44 @@ const (
 	KindMarketplace        Kind = "endpoint" // a SageMaker endpoint registered with Bedrock Marketplace
 )
 
-// Identity is what a [ModelID] says of itself.
+// Identity is what a [ModelID] says about itself.
 type Identity struct {
 	ID   ModelID // as it was given
 	Kind Kind
 
-	// Base is the foundation model behind the id, without a profile's prefix
-	// and without an ARN. It is empty where the id does not tell: for
-	// application profiles, provisioned and imported models and prompt
-	// routers. Those must be resolved, by GetInferenceProfile or by the caller.
+	// Base is the foundation model of the id, without the prefix of a profile and
+	// without an ARN. It is empty if the id does not name it, as for application
+	// profiles, provisioned and imported models and prompt routers. Resolve those with
+	// GetInferenceProfile, or in another way.
 	Base ModelID
 
 	Scope  Scope
 	Prefix string // the profile's prefix: "us", "eu", "global"…; empty for a bare model
 
-	// Partition, Region and Account are those of an ARN, otherwise empty.
+	// Partition, Region and Account are the parts of an ARN; otherwise they are empty.
 	Partition string
 	Region    string
 	Account   string
 }
 
-// profilePrefixes are the prefixes of system-defined inference profiles.
-// Source: "Supported Regions and models for inference profiles", Amazon
-// Bedrock User Guide. An id with another first label is a model of a
-// provider of that name.
-var profilePrefixes = map[string]Scope{
-	"us":     ScopeGeographic,
-	"us-gov": ScopeGeographic,
-	"eu":     ScopeGeographic,
-	"apac":   ScopeGeographic,
-	"jp":     ScopeGeographic,
-	"au":     ScopeGeographic,
-	"ca":     ScopeGeographic,
-	"in":     ScopeGeographic,
-	"amer":   ScopeGeographic,
-	"global": ScopeGlobal,
+// profileScope is the scope of the system-defined inference profiles with a
+// prefix. Source: "Supported Regions and models for inference profiles", Amazon
+// Bedrock User Guide. An id with another first label is a model of a provider of
+// that name.
+func profileScope(prefix string) (scope Scope, known bool) {
+	switch prefix { // every call asks some times, and a map is slower
+	case "us", "us-gov", "eu", "apac", "jp", "au", "ca", "in", "amer":
+		return ScopeGeographic, true
+	case "global":
+		return ScopeGlobal, true
+	}
+	return ScopeUnknown, false
 }
 
 // Bedrock's own bound on a modelId (API reference, InvokeModel).
 const maxModelID = 2048
 
-// InvalidModelIDError says why a [ModelID] cannot be sent. It is found with
-// errors.As.
+// InvalidModelIDError says why a [ModelID] cannot be sent. Find it with errors.As.
 type InvalidModelIDError struct {
 	ID     ModelID
 	Reason string
@@ -103,8 +99,8 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// Parse says what the id names. It checks the form only and asks nobody: that
-// the model exists, and in which regions, only Bedrock knows. The error is an
+// Parse returns what the id names. It checks only the form and sends no request; only
+// Bedrock knows whether the model exists, and in which regions. The error is an
 // [*InvalidModelIDError].
 func (id ModelID) Parse() (Identity, error) {
 	fail := func(format string, args ...any) (Identity, error) {
@@ -113,7 +109,7 @@ func (id ModelID) Parse() (Identity, error) {
 	s := string(id)
 	switch {
 	case s == "":
-		return fail("it is empty; give a model id such as %q, an inference profile or an ARN", "anthropic.claude-3-haiku-20240307-v1:0")
+		return fail("it is empty; give a model id such as %q, an inference profile or an ARN", "amazon.nova-lite-v1:0")
 	case len(s) > maxModelID:
 		return fail("it has %d bytes, Bedrock takes at most %d", len(s), maxModelID)
 	}
@@ -151,7 +147,7 @@ var idBytes = func() (allowed [256]bool) {
 func (ident *Identity) setModel(s string) string {
 	ident.Scope = ScopeRegion
 	first, rest, ok := strings.Cut(s, ".")
-	if scope, known := profilePrefixes[first]; known && ok {
+	if scope, known := profileScope(first); known && ok {
 		ident.Scope, ident.Prefix = scope, first
 		s = rest
 		first, rest, ok = strings.Cut(s, ".")
@@ -159,7 +155,7 @@ func (ident *Identity) setModel(s string) string {
 	if !ok || first == "" || rest == "" || strings.Contains(s, "/") || strings.Contains(first, ":") {
 		return "it does not name a provider and a model; an id has the form provider.model, as in amazon.nova-lite-v1:0"
 	}
-	if _, twice := profilePrefixes[first]; twice {
+	if _, twice := profileScope(first); twice {
 		return fmt.Sprintf("it has two profile prefixes, %q and %q", ident.Prefix, first)
 	}
 	ident.Base = ModelID(s)
@@ -205,8 +201,8 @@ func (id ModelID) Validate() error {
 	return err
 }
 
-// Base is the foundation model behind the id, or empty where the id does not
-// tell or is not valid.
+// Base returns the foundation model of the id. It is empty if the id does not name it
+// or is not valid.
 func (id ModelID) Base() ModelID {
 	ident, err := id.Parse()
 	if err != nil {
@@ -215,8 +211,8 @@ func (id ModelID) Base() ModelID {
 	return ident.Base
 }
 
-// Provider is the first label of the base model: "anthropic", "amazon",
-// "meta"…; empty where [ModelID.Base] is.
+// Provider returns the first label of the base model: "anthropic", "amazon", "meta"….
+// It is empty if [ModelID.Base] is empty.
 func (id ModelID) Provider() string {
 	provider, _, _ := strings.Cut(string(id.Base()), ".")
 	return provider

@@ -21,13 +21,13 @@ func TestModelIDParse(t *testing.T) {
 		prefix string
 		region string
 	}{
-		{"anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.KindFoundationModel, "anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.ScopeRegion, "", ""},
+		{"anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.KindFoundationModel, "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.ScopeRegion, "", ""},
 		{"amazon.nova-lite-v1:0:300k", bedrockkit.KindFoundationModel, "amazon.nova-lite-v1:0:300k", bedrockkit.ScopeRegion, "", ""},
 		{"us.amazon.nova-lite-v1:0", bedrockkit.KindInferenceProfile, "amazon.nova-lite-v1:0", bedrockkit.ScopeGeographic, "us", ""},
-		{"us-gov.anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.KindInferenceProfile, "anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.ScopeGeographic, "us-gov", ""},
+		{"us-gov.anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.KindInferenceProfile, "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.ScopeGeographic, "us-gov", ""},
 		{"jp.anthropic.claude-sonnet-4-5-20250929-v1:0", bedrockkit.KindInferenceProfile, "anthropic.claude-sonnet-4-5-20250929-v1:0", bedrockkit.ScopeGeographic, "jp", ""},
 		{"global.anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.KindInferenceProfile, "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.ScopeGlobal, "global", ""},
-		{"arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.KindFoundationModel, "anthropic.claude-3-haiku-20240307-v1:0", bedrockkit.ScopeRegion, "", "us-east-1"},
+		{"arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.KindFoundationModel, "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.ScopeRegion, "", "us-east-1"},
 		{"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0", bedrockkit.KindInferenceProfile, "amazon.nova-lite-v1:0", bedrockkit.ScopeGeographic, "eu", "eu-west-1"},
 		{"arn:aws:bedrock:us-east-1:123456789012:inference-profile/global.anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.KindInferenceProfile, "anthropic.claude-haiku-4-5-20251001-v1:0", bedrockkit.ScopeGlobal, "global", "us-east-1"},
 		{"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6", bedrockkit.KindApplicationProfile, "", bedrockkit.ScopeUnknown, "", "us-east-1"},
@@ -56,7 +56,7 @@ func TestModelIDRefused(t *testing.T) {
 		"a space":                     "anthropic.claude 3",
 		"a line break":                "anthropic.claude\n",
 		"not ASCII":                   "anthropic.クロード",
-		"no provider":                 "claude-3-haiku",
+		"no provider":                 "claude-haiku-4-5",
 		"a prefix and no model":       "us.anthropic",
 		"two prefixes":                "us.eu.amazon.nova-lite-v1:0",
 		"a slash":                     "us/anthropic.claude",
@@ -112,6 +112,12 @@ func TestParseConverseUsage(t *testing.T) {
 			bedrockkit.Usage{InputTokens: 1, OutputTokens: 2, CacheReadTokens: 3, CacheWrite5mTokens: 4}},
 		{"writes by TTL", `{"inputTokens":1,"outputTokens":2,"cacheWriteInputTokens":10,"cacheDetails":[{"ttl":"1h","inputTokens":7},{"ttl":"5m","inputTokens":3}]}`,
 			bedrockkit.Usage{InputTokens: 1, OutputTokens: 2, CacheWrite5mTokens: 3, CacheWrite1hTokens: 7}},
+		{"the cache beside the input", `{"inputTokens":10,"outputTokens":5,"totalTokens":215,"cacheReadInputTokens":150,"cacheWriteInputTokens":50}`,
+			bedrockkit.Usage{InputTokens: 10, OutputTokens: 5, CacheReadTokens: 150, CacheWrite5mTokens: 50}},
+		{"the cache within the input, as OpenAI's models count", `{"inputTokens":210,"outputTokens":5,"totalTokens":215,"cacheReadInputTokens":150,"cacheWriteInputTokens":50}`,
+			bedrockkit.Usage{InputTokens: 10, OutputTokens: 5, CacheReadTokens: 150, CacheWrite5mTokens: 50}},
+		{"the same, by TTL", `{"inputTokens":210,"outputTokens":5,"totalTokens":215,"cacheReadInputTokens":150,"cacheWriteInputTokens":50,"cacheDetails":[{"ttl":"30m","inputTokens":50}]}`,
+			bedrockkit.Usage{InputTokens: 10, OutputTokens: 5, CacheReadTokens: 150, CacheWrite30mTokens: 50}},
 		{"no counts", `{}`, bedrockkit.Usage{Unknown: true}},
 	}
 	for _, tt := range tests {
@@ -121,9 +127,23 @@ func TestParseConverseUsage(t *testing.T) {
 			assert.Equal(t, tt.want, got)
 		})
 	}
-	for _, bad := range []string{`[]`, `{"inputTokens":-1}`, `{"inputTokens":1,"cacheDetails":[{"ttl":"1h","inputTokens":7}]}`, `{"inputTokens":1.5}`} {
+	for _, bad := range []string{`[]`, `{"inputTokens":-1}`, `{"inputTokens":1,"cacheDetails":[{"ttl":"1h","inputTokens":7}]}`, `{"inputTokens":1.5}`,
+		`{"inputTokens":5,"outputTokens":1,"totalTokens":6,"cacheReadInputTokens":9}`, `{"inputTokens":9223372036854775807}`} {
 		_, err := bedrockkit.ParseConverseUsage([]byte(bad))
 		assert.Error(t, err, bad)
+	}
+}
+
+func TestServedTier(t *testing.T) {
+	for _, tt := range []struct {
+		tier    bedrockkit.ServiceTier
+		latency bedrockkit.Latency
+		want    bedrockkit.ServiceTier
+	}{
+		{"", "", ""}, {"", "standard", ""}, {"priority", "standard", "priority"}, {"", "optimized", bedrockkit.TierOptimized},
+		{bedrockkit.TierStandard, "optimized", bedrockkit.TierOptimized}, {"priority", "optimized", "priority+optimized"},
+	} {
+		assert.Equal(t, tt.want, bedrockkit.ServedTier(tt.tier, tt.latency))
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
 func read(t *testing.T, name string) string {
@@ -29,19 +32,11 @@ func block(t *testing.T, text, language string) string {
 	return code
 }
 
-// README's code is the end of the function main of examples/hello, which the
-// example's own test runs.
+// README's program is examples/hello, which the example's own test runs.
 func TestReadmeCode(t *testing.T) {
-	var indented strings.Builder
-	for line := range strings.Lines(block(t, read(t, "README.md"), "go")) {
-		if line != "\n" {
-			indented.WriteByte('\t')
-		}
-		indented.WriteString(line)
-	}
-	file := read(t, "examples/hello/main.go")
-	assert.True(t, strings.HasSuffix(file, "\n"+indented.String()+"}\n"),
-		"README.md shows\n%s\nexamples/hello/main.go is\n%s", indented.String(), file)
+	_, file, found := strings.Cut(read(t, "examples/hello/main.go"), "package main\n")
+	require.True(t, found)
+	assert.Equal(t, "package main\n"+file, block(t, read(t, "README.md"), "go"))
 }
 
 // README shows what the example prints.
@@ -70,9 +65,11 @@ func TestDesignPipeline(t *testing.T) {
 	assert.Equal(t, strings.TrimPrefix(listed, "//\t"), strings.Join(names, " → "))
 }
 
-// The two commands that README starts with are those that CI runs.
+// README's two commands are those that CI runs.
 func TestReadmeCommands(t *testing.T) {
-	commands := strings.Split(strings.TrimSpace(block(t, read(t, "README.md"), "sh")), "\n")
+	_, text, found := strings.Cut(read(t, "README.md"), "two commands")
+	require.True(t, found)
+	commands := strings.Split(strings.TrimSpace(block(t, text, "sh")), "\n")
 	require.Len(t, commands, 2)
 	ci := read(t, ".ci/run")
 	for i, want := range []string{"go run ./examples/chatserver", "go test ./..."} {
@@ -84,11 +81,11 @@ func TestReadmeCommands(t *testing.T) {
 
 var packageRow = regexp.MustCompile("(?m)^\\| `([a-z0-9/]+)` \\| (.*) \\|$")
 
-// README's table names every package that a user can import, and none that is
+// docs/packages.md names every package that a user can import, and none that is
 // not there; one with no code yet is said to be planned.
-func TestReadmePackages(t *testing.T) {
+func TestPackagesAreListed(t *testing.T) {
 	listed := map[string]string{}
-	for _, row := range packageRow.FindAllStringSubmatch(read(t, "README.md"), -1) {
+	for _, row := range packageRow.FindAllStringSubmatch(read(t, "docs/packages.md"), -1) {
 		listed[row[1]] = row[2]
 	}
 	for dir, p := range packages(t) {
@@ -102,7 +99,7 @@ func TestReadmePackages(t *testing.T) {
 		}
 		row, ok := listed[name]
 		delete(listed, name)
-		if !assert.True(t, ok, "README's table lacks `%s`", name) {
+		if !assert.True(t, ok, "docs/packages.md lacks `%s`", name) {
 			continue
 		}
 		planned := len(p.GoFiles) == 1 && p.GoFiles[0] == "doc.go"
@@ -111,9 +108,38 @@ func TestReadmePackages(t *testing.T) {
 	assert.Empty(t, listed, "packages that are not there")
 }
 
-var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+// README leads to every guide.
+func TestReadmeGuides(t *testing.T) {
+	readme := read(t, "README.md")
+	guides, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	for _, guide := range guides {
+		assert.Contains(t, readme, "]("+filepath.ToSlash(guide), "README.md does not lead to %s", guide)
+	}
+}
 
-// Every link from one document to a file of the repository leads somewhere.
+// docs/errors.md has every kind of error, with its status.
+func TestErrorsGuide(t *testing.T) {
+	listed := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d+) \\|").FindAllStringSubmatch(read(t, "docs/errors.md"), -1) {
+		listed[row[1]] = row[2]
+	}
+	kinds := regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "(\w+)"`).FindAllStringSubmatch(read(t, "bedrockx/errors.go"), -1)
+	require.NotEmpty(t, kinds)
+	for _, kind := range kinds {
+		assert.Equal(t, strconv.Itoa(bedrockx.Kind(kind[1]).HTTPStatus()), listed[kind[1]], kind[1])
+		delete(listed, kind[1])
+	}
+	assert.Empty(t, listed, "kinds that are not there")
+}
+
+var (
+	link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	code = regexp.MustCompile("(?ms)^```.*?^```$")
+)
+
+// Every link from one document to a file of the repository, or to a heading, leads
+// somewhere.
 func TestLinks(t *testing.T) {
 	checked := 0
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
@@ -126,17 +152,32 @@ func TestLinks(t *testing.T) {
 		if entry.IsDir() || filepath.Ext(name) != ".md" {
 			return nil
 		}
-		for _, found := range link.FindAllStringSubmatch(read(t, name), -1) {
-			target, _, _ := strings.Cut(found[1], "#")
-			if target == "" || strings.Contains(target, ":") {
+		for _, found := range link.FindAllStringSubmatch(code.ReplaceAllString(read(t, name), ""), -1) {
+			target, heading, _ := strings.Cut(found[1], "#")
+			if strings.Contains(target, ":") {
 				continue
 			}
 			checked++
-			_, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(target)))
-			assert.NoError(t, err, "%s links to %s", name, found[1])
+			path := name
+			if target != "" {
+				path = filepath.Join(filepath.Dir(name), filepath.FromSlash(target))
+			}
+			if _, err := os.Stat(path); !assert.NoError(t, err, "%s links to %s", name, found[1]) || heading == "" {
+				continue
+			}
+			assert.Contains(t, headings(read(t, path)), heading, "%s links to %s", name, found[1])
 		}
 		return nil
 	})
 	require.NoError(t, err)
 	assert.NotZero(t, checked)
+}
+
+// headings are what a text's headings are linked by, as GitHub makes it.
+func headings(text string) (slugs []string) {
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+		slug := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		slugs = append(slugs, strings.ReplaceAll(slug, " ", "-"))
+	}
+	return slugs
 }

@@ -1,8 +1,8 @@
 package bedrockkit
 
-// StopReason says why a model stopped, in the words of the Converse API.
-// Reasons of InvokeModel bodies are translated into them where they mean the
-// same; a reason that is not listed here passes through as it came.
+// StopReason says why a model stopped, in the words of the Converse API. A reason of
+// an InvokeModel body is translated if it means the same. A reason that is not listed
+// here is kept unchanged.
 type StopReason string
 
 // The stop reasons of the Converse API (API reference, StopReason).
@@ -10,16 +10,16 @@ const (
 	StopEndTurn               StopReason = "end_turn"                      // the answer is complete
 	StopToolUse               StopReason = "tool_use"                      // the model waits for tool results
 	StopMaxTokens             StopReason = "max_tokens"                    // cut by the caller's bound
-	StopSequence              StopReason = "stop_sequence"                 // a stop sequence of the caller came up
+	StopSequence              StopReason = "stop_sequence"                 // the model wrote one of the request's stop sequences
 	StopGuardrailIntervened   StopReason = "guardrail_intervened"          // a guardrail replaced the answer
-	StopContentFiltered       StopReason = "content_filtered"              // the provider's filter held the answer back
+	StopContentFiltered       StopReason = "content_filtered"              // the provider's filter stopped the answer
 	StopMalformedModelOutput  StopReason = "malformed_model_output"        // the model's output could not be read
 	StopMalformedToolUse      StopReason = "malformed_tool_use"            // a tool call could not be read
 	StopContextWindowExceeded StopReason = "model_context_window_exceeded" // cut by the model's context window
 )
 
-// Complete reports whether the answer is whole: the model ended its turn or
-// met a stop sequence. Only complete answers may be cached.
+// Complete reports whether the answer is complete: the model ended its turn or wrote a
+// stop sequence. Only complete answers may be cached.
 func (r StopReason) Complete() bool {
 	return r == StopEndTurn || r == StopSequence
 }
@@ -29,8 +29,8 @@ func (r StopReason) Length() bool {
 	return r == StopMaxTokens || r == StopContextWindowExceeded
 }
 
-// Malformed reports whether the model's output could not be read. Nothing of
-// such an answer may be acted on.
+// Malformed reports whether the model's output could not be read. Do not act on such
+// an answer.
 func (r StopReason) Malformed() bool {
 	return r == StopMalformedModelOutput || r == StopMalformedToolUse
 }

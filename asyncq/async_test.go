@@ -79,8 +79,11 @@ func newWorld(t testing.TB, optFns ...func(*memqueue.Options)) *world {
 	return w
 }
 
+// testQueues are the queues of these tests.
+var testQueues = asyncq.Queues{High: "high", Normal: "normal", Low: "low", Ordered: "ordered.fifo", DeadLetter: "dead"}
+
 func createQueues(t testing.TB, queues *memqueue.Service) {
-	q := asyncq.DefaultQueues
+	q := testQueues
 	for _, name := range []string{q.High, q.Normal, q.Low, q.Ordered, q.DeadLetter} {
 		attributes := map[string]string{}
 		if strings.HasSuffix(name, ".fifo") {
@@ -92,12 +95,20 @@ func createQueues(t testing.TB, queues *memqueue.Service) {
 }
 
 func (w *world) producer(optFns ...func(*asyncq.ProducerOptions)) *asyncq.Producer[string] {
-	return asyncq.NewProducer[string](w.queues, append([]func(*asyncq.ProducerOptions){func(o *asyncq.ProducerOptions) { o.Status = w.status }}, optFns...)...)
+	return newProducer[string](w, optFns...)
+}
+
+// newProducer returns a producer of payloads of any type.
+func newProducer[T any](w *world, optFns ...func(*asyncq.ProducerOptions)) *asyncq.Producer[T] {
+	set := func(o *asyncq.ProducerOptions) { o.Queues, o.Status = testQueues, w.status }
+	p, err := asyncq.NewProducer[T](w.queues, append([]func(*asyncq.ProducerOptions){set}, optFns...)...)
+	require.NoError(w.t, err)
+	return p
 }
 
 func (w *world) worker(handler asyncq.Handler[string], optFns ...func(*asyncq.WorkerOptions)) *asyncq.Worker[string] {
 	set := func(o *asyncq.WorkerOptions) {
-		o.Status, o.Results, o.Observe, o.Logger = w.status, w.results, w.events.add, quiet()
+		o.Queues, o.Status, o.Results, o.Observe, o.Logger = testQueues, w.status, w.results, w.events.add, quiet()
 	}
 	return asyncq.NewWorker(w.queues, handler, slices.Concat([]func(*asyncq.WorkerOptions){set}, w.options, optFns)...)
 }
@@ -122,7 +133,7 @@ func (w *world) submit(r asyncq.Request[string]) string {
 
 // wait returns the status of a job that has ended.
 func (w *world) wait(id string) asyncq.Status {
-	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+	ctx, cancel := context.WithTimeout(context.Background(), 14*24*time.Hour)
 	defer cancel()
 	s, err := asyncq.Wait(ctx, w.status, id)
 	require.NoError(w.t, err)
@@ -147,7 +158,7 @@ func (w *world) inQueue(name string) [3]string {
 
 func (w *world) deadLetters() []asyncq.DeadLetter {
 	var all []asyncq.DeadLetter
-	for d, err := range asyncq.NewDeadLetters(w.queues, asyncq.DefaultQueues, w.status).List(context.Background()) {
+	for d, err := range asyncq.NewDeadLetters(w.queues, testQueues, w.status).List(context.Background()) {
 		require.NoError(w.t, err)
 		all = append(all, d)
 	}
@@ -173,7 +184,7 @@ func TestJobIsDone(t *testing.T) {
 		id := w.submit(asyncq.Request[string]{Payload: "berserk", Priority: asyncq.High, Metadata: map[string]string{"volume": "1"}})
 		s := w.get(id)
 		assert.Equal(t, asyncq.Queued, s.State)
-		assert.Equal(t, [3]string{"1", "0", "0"}, w.inQueue(asyncq.DefaultQueues.High))
+		assert.Equal(t, [3]string{"1", "0", "0"}, w.inQueue(testQueues.High))
 
 		stop := w.start(w.worker(func(ctx context.Context, job *asyncq.Job[string]) error {
 			assert.Equal(t, 1, job.Attempt)
@@ -189,7 +200,7 @@ func TestJobIsDone(t *testing.T) {
 		assert.Empty(t, s.ErrorClass)
 		synctest.Wait()
 		time.Sleep(time.Second) // of the bubble: acknowledgements linger
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.High))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.High))
 	})
 }
 
@@ -209,10 +220,10 @@ func TestSameIDIsTheSameJob(t *testing.T) {
 		w.wait("monster-1")
 		time.Sleep(5 * time.Minute)
 		assert.EqualValues(t, 1, runs.Load())
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 
 		w.submit(asyncq.Request[string]{ID: "monster-1", Payload: "monster"})
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal), "a job that has ended is not sent again")
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal), "a job that has ended is not sent again")
 	})
 }
 
@@ -225,7 +236,6 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"priority":       {Priority: "urgent"},
 		"delay":          {Delay: 16 * time.Minute},
 		"group":          {Group: "a b"},
-		"deduplication":  {Group: "a", DeduplicationID: "日本"},
 		"delayed group":  {Group: "a", Delay: time.Second},
 		"callback":       {CallbackURL: "http://example.com/"},
 		"metadata":       {Metadata: map[string]string{"a": strings.Repeat("x", 17<<10)}},
@@ -270,7 +280,7 @@ func TestSubmitGathers(t *testing.T) {
 		}
 		wg.Wait()
 		assert.EqualValues(t, 10, sends.Load())
-		assert.Equal(t, "100", w.inQueue(asyncq.DefaultQueues.Normal)[0])
+		assert.Equal(t, "100", w.inQueue(testQueues.Normal)[0])
 
 		var requests []asyncq.Request[string]
 		for range 12 {
@@ -282,7 +292,7 @@ func TestSubmitGathers(t *testing.T) {
 			assert.NoError(t, r.Err)
 		}
 		assert.Error(t, results[12].Err)
-		assert.Equal(t, "12", w.inQueue(asyncq.DefaultQueues.Low)[0])
+		assert.Equal(t, "12", w.inQueue(testQueues.Low)[0])
 	})
 }
 
@@ -321,7 +331,8 @@ func TestRefusedPartsAreSentAgain(t *testing.T) {
 		queues := &flaky{Service: w.queues, refuse: func(call int, id string) (bool, bool) {
 			return id == "1" && call < 3 || id == "2", id == "2"
 		}}
-		p := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Status = w.status })
+		p, err := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = testQueues, w.status })
+		require.NoError(t, err)
 		results := p.SubmitBatch(t.Context(), make([]asyncq.Request[string], 4))
 		failed := 0
 		for _, r := range results {
@@ -332,7 +343,7 @@ func TestRefusedPartsAreSentAgain(t *testing.T) {
 		}
 		assert.Equal(t, 1, failed)
 		assert.Equal(t, 3, queues.calls)
-		assert.Equal(t, "3", w.inQueue(asyncq.DefaultQueues.Normal)[0])
+		assert.Equal(t, "3", w.inQueue(testQueues.Normal)[0])
 	})
 }
 
@@ -357,11 +368,11 @@ func TestFailuresAndTheDeadLetter(t *testing.T) {
 		dead := w.deadLetters()
 		require.Len(t, dead, 1)
 		assert.Equal(t, id, dead[0].ID)
-		assert.Equal(t, asyncq.DefaultQueues.Low, dead[0].Queue)
+		assert.Equal(t, testQueues.Low, dead[0].Queue)
 		assert.NotContains(t, dead[0].Reason, canary)
 		assert.Contains(t, dead[0].Reason, "3 attempts")
 		time.Sleep(5 * time.Minute)
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Low))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Low))
 	})
 }
 
@@ -375,12 +386,12 @@ func TestControlErrors(t *testing.T) {
 	}{
 		"retry later, which counts as no attempt": {func(n *int) error {
 			if *n <= 5 {
-				return asyncq.Retry(time.Hour, nil)
+				return asyncq.JobRetry(time.Hour, nil)
 			}
 			return nil
 		}, asyncq.Completed, 6, 0, 5 * time.Hour},
-		"cancel": {func(*int) error { return asyncq.Cancel(errors.New("no")) }, asyncq.Cancelled, 1, 0, 0},
-		"dead":   {func(*int) error { return asyncq.Dead(errors.New("no")) }, asyncq.Failed, 1, 1, 0},
+		"cancel": {func(*int) error { return asyncq.JobCancel(errors.New("no")) }, asyncq.Canceled, 1, 0, 0},
+		"dead":   {func(*int) error { return asyncq.JobDead(errors.New("no")) }, asyncq.Failed, 1, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
@@ -401,16 +412,23 @@ func TestControlErrors(t *testing.T) {
 	}
 }
 
-// While the model throttles, a job waits in the worker: it is received once, its
-// attempts are not used up, and less is begun.
+// While the model throttles, or the worker has no credentials, a job waits in
+// the worker: it is received once, its attempts are not used up, and less is
+// begun.
 func TestThrottling(t *testing.T) {
+	for _, kind := range []bedrockx.Kind{bedrockx.KindThrottled, bedrockx.KindCredentials} {
+		t.Run(string(kind), func(t *testing.T) { testThrottling(t, kind) })
+	}
+}
+
+func testThrottling(t *testing.T, kind bedrockx.Kind) {
 	bubble(t, func(t *testing.T, w *world) {
 		until := time.Now().Add(10 * time.Minute)
 		var receives atomic.Int32
 		worker := w.worker(func(ctx context.Context, job *asyncq.Job[string]) error {
 			receives.Store(max(receives.Load(), int32(job.ReceiveCount)))
 			if time.Now().Before(until) {
-				return &bedrockx.Error{Kind: bedrockx.KindThrottled, Err: errors.New("slow down")}
+				return &bedrockx.Error{Kind: kind, Err: errors.New("slow down")}
 			}
 			return upper(ctx, job)
 		})
@@ -458,13 +476,13 @@ func TestThrottledOnceHalvesOnce(t *testing.T) {
 
 func TestPoison(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(asyncq.DefaultQueues.Normal)})
+		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(testQueues.Normal)})
 		require.NoError(t, err)
 		for _, body := range []string{"canary", `{"request_id":"a b"}`, `{"request_id":"ok","version":9}`, `{"request_id":"x","version":1,"payload":"1","payload_sha256":"00"}`} {
 			_, err = w.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl, MessageBody: aws.String(body)})
 			require.NoError(t, err)
 		}
-		number := asyncq.NewProducer[int](w.queues, func(o *asyncq.ProducerOptions) { o.Status = w.status })
+		number := newProducer[int](w)
 		id, err := number.Submit(t.Context(), asyncq.Request[int]{Payload: 7}) // for another handler
 		require.NoError(t, err)
 
@@ -477,9 +495,9 @@ func TestPoison(t *testing.T) {
 		for _, d := range dead {
 			assert.NotEmpty(t, d.Reason)
 			assert.NotContains(t, d.Reason, "canary")
-			assert.Equal(t, asyncq.DefaultQueues.Normal, d.Queue)
+			assert.Equal(t, testQueues.Normal, d.Queue)
 		}
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 	})
 }
 
@@ -573,7 +591,7 @@ func TestHeartbeat(t *testing.T) {
 		defer stop()
 		time.Sleep(31 * time.Minute)
 		assert.EqualValues(t, 6, runs.Load())
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 	})
 }
 
@@ -607,7 +625,7 @@ func TestDrain(t *testing.T) {
 		began := time.Now()
 		stop()
 		assert.Less(t, time.Since(began), 31*time.Second)
-		assert.Equal(t, [3]string{"4", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"4", "0", "0"}, w.inQueue(testQueues.Normal))
 		states := map[asyncq.State]int{}
 		for _, id := range ids {
 			s := w.get(id)
@@ -633,7 +651,7 @@ func TestDrainIsBounded(t *testing.T) {
 		stop()
 		assert.Less(t, time.Since(began), 45*time.Second)
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, "1", w.inQueue(asyncq.DefaultQueues.Normal)[0], "the message is visible again")
+		assert.Equal(t, "1", w.inQueue(testQueues.Normal)[0], "the message is visible again")
 		time.Sleep(24 * time.Hour) // lets the handler end within the bubble
 	})
 }
@@ -656,7 +674,7 @@ func TestDeliveredTwice(t *testing.T) {
 		assert.EqualValues(t, 1, runs.Load())
 		assert.Equal(t, "1", w.result(s))
 		assert.Positive(t, w.events.count(asyncq.EventDuplicate))
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 	})
 }
 
@@ -673,11 +691,11 @@ func TestCancelWhileRunning(t *testing.T) {
 		time.Sleep(time.Second)
 		s, err := asyncq.CancelJob(t.Context(), w.status, id)
 		require.NoError(t, err)
-		assert.Equal(t, asyncq.Cancelled, s.State)
+		assert.Equal(t, asyncq.Canceled, s.State)
 		time.Sleep(5 * time.Minute)
 		assert.Equal(t, asyncq.ErrLeaseLost, cause.Load())
-		assert.Equal(t, asyncq.Cancelled, w.get(id).State)
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, asyncq.Canceled, w.get(id).State)
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 		assert.Empty(t, w.deadLetters())
 	})
 }
@@ -696,7 +714,7 @@ func TestRedrive(t *testing.T) {
 		}
 		stop := w.start(w.worker(func(ctx context.Context, job *asyncq.Job[string]) error {
 			if broken.Load() {
-				return asyncq.Dead(nil)
+				return asyncq.JobDead(nil)
 			}
 			return upper(ctx, job)
 		}))
@@ -705,7 +723,7 @@ func TestRedrive(t *testing.T) {
 			assert.Equal(t, asyncq.Failed, w.wait(id).State)
 		}
 		broken.Store(false)
-		letters := asyncq.NewDeadLetters(w.queues, asyncq.DefaultQueues, w.status)
+		letters := asyncq.NewDeadLetters(w.queues, testQueues, w.status)
 		n, err := letters.Redrive(t.Context(), "job-3", "job-4")
 		require.NoError(t, err)
 		assert.Equal(t, 2, n)
@@ -835,7 +853,7 @@ func TestNotify(t *testing.T) {
 		}
 		assert.EqualValues(t, 1, runs.Load())
 		assert.True(t, w.get(id).Notified)
-		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Normal))
+		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(testQueues.Normal))
 	})
 }
 
@@ -940,9 +958,9 @@ func TestCanary(t *testing.T) {
 				if job.Attempt < 3 {
 					return errors.New(job.Payload)
 				}
-				return asyncq.Dead(errors.New(job.Payload))
+				return asyncq.JobDead(errors.New(job.Payload))
 			case "cancel":
-				return asyncq.Cancel(errors.New(job.Payload))
+				return asyncq.JobCancel(errors.New(job.Payload))
 			case "throttled":
 				if job.ReceiveCount == 1 {
 					return &bedrockx.Error{Kind: bedrockx.KindThrottled, Err: errors.New(job.Payload), RetryAfter: time.Hour}
@@ -961,7 +979,7 @@ func TestCanary(t *testing.T) {
 		for _, how := range []string{"panic", "retry", "cancel", "throttled", "well"} {
 			w.submit(asyncq.Request[string]{ID: how, Payload: canary, Metadata: map[string]string{"how": how}})
 		}
-		number := asyncq.NewProducer[[]string](w.queues, func(o *asyncq.ProducerOptions) { o.Status = w.status })
+		number := newProducer[[]string](w)
 		_, err := number.Submit(t.Context(), asyncq.Request[[]string]{ID: "type", Payload: []string{canary}})
 		require.NoError(t, err)
 		seen := ""

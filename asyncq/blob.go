@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// A BlobStore keeps results, and payloads that are too large for a message. It
-// must be safe for concurrent use, and honours its context.
+// A BlobStore keeps results, and payloads that are too large for a message. It must be
+// safe for concurrent use, and must return when its context is done.
 // queuetest.TestBlobStore is its conformance suite.
 type BlobStore interface {
-	// Put stores data under a key that is not there yet. The error for one
-	// that is wraps [ErrExists], and what is stored stays: so a job that was
-	// done twice has one result.
+	// Put stores data under a new key. If the key exists, it does not change the
+	// stored data and returns an error that wraps [ErrExists]. So a job that ran twice
+	// has one result.
 	Put(ctx context.Context, key string, data []byte) error
 
-	// Get returns what is stored. The error for a key that is not there wraps
+	// Get returns the stored data. If the key does not exist, the error wraps
 	// [ErrNotFound].
 	Get(ctx context.Context, key string) ([]byte, error)
 
-	// Delete removes a key; one that is not there is no error.
+	// Delete removes a key. It is not an error if there is none.
 	Delete(ctx context.Context, key string) error
 }
 
@@ -28,7 +28,7 @@ type BlobStore interface {
 // process.
 func NewMemoryBlobs() *MemoryBlobs { return &MemoryBlobs{blobs: map[string][]byte{}} }
 
-// MemoryBlobs is a BlobStore in memory. It keeps all that it is given.
+// MemoryBlobs is a BlobStore in memory. Nothing in it expires.
 type MemoryBlobs struct {
 	mu    sync.Mutex
 	blobs map[string][]byte

@@ -26,9 +26,9 @@ func TestControlErrorsOfAThrottle(t *testing.T) {
 		err   error
 		state asyncq.State
 	}{
-		"cancel": {asyncq.Cancel(slow), asyncq.Cancelled},
-		"dead":   {asyncq.Dead(slow), asyncq.Failed},
-		"retry":  {asyncq.Retry(time.Hour, slow), asyncq.Completed},
+		"cancel": {asyncq.JobCancel(slow), asyncq.Canceled},
+		"dead":   {asyncq.JobDead(slow), asyncq.Failed},
+		"retry":  {asyncq.JobRetry(time.Hour, slow), asyncq.Completed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
@@ -62,11 +62,11 @@ func (errTooMany) Error() string { return "too many" }
 // Times and counts that make no sense are the defaults.
 func TestNegativeOptions(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		p := w.producer(func(o *asyncq.ProducerOptions) { o.Keep, o.SendTimeout = -time.Hour, -time.Second })
+		p := w.producer(func(o *asyncq.ProducerOptions) { o.Retention, o.SendTimeout = -time.Hour, -time.Second })
 		id, err := p.Submit(t.Context(), asyncq.Request[string]{Payload: "x"})
 		require.NoError(t, err)
 		stop := w.start(w.worker(upper, func(o *asyncq.WorkerOptions) {
-			o.MaxAttempts, o.Keep, o.BaseDelay, o.MaxDelay, o.MaxHold, o.Visibility = -1, -time.Hour, -1, -1, -1, -1
+			o.MaxAttempts, o.Retention, o.BaseDelay, o.MaxDelay, o.MaxHold, o.Visibility = -1, -time.Hour, -1, -1, -1, -1
 			o.Linger, o.Concurrency = -1, -1
 		}))
 		defer stop()
@@ -81,7 +81,7 @@ func TestNegativeOptions(t *testing.T) {
 func TestMessagesAtTheBound(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		const bound = 256 << 10 // of queues that were made before 2025
-		for _, name := range []string{asyncq.DefaultQueues.Normal, asyncq.DefaultQueues.DeadLetter} {
+		for _, name := range []string{testQueues.Normal, testQueues.DeadLetter} {
 			url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
 			require.NoError(t, err)
 			_, err = w.queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url.QueueUrl, Attributes: map[string]string{"MaximumMessageSize": "262144"}})
@@ -95,7 +95,7 @@ func TestMessagesAtTheBound(t *testing.T) {
 			require.NoError(t, err, less)
 			ids = append(ids, id)
 		}
-		stop := w.start(w.worker(func(context.Context, *asyncq.Job[string]) error { return asyncq.Dead(longClass{}) },
+		stop := w.start(w.worker(func(context.Context, *asyncq.Job[string]) error { return asyncq.JobDead(longClass{}) },
 			func(o *asyncq.WorkerOptions) { o.Payloads = payloads }))
 		for _, id := range ids {
 			assert.LessOrEqual(t, len(w.wait(id).ErrorClass), 64)
@@ -140,7 +140,7 @@ func TestQueuesOfTheWrongKind(t *testing.T) {
 		"an ordered queue that is none": func(q *asyncq.Queues) { q.Ordered = q.Low },
 		"a priority that is FIFO":       func(q *asyncq.Queues) { q.High = q.Ordered },
 	} {
-		queues := asyncq.DefaultQueues
+		queues := testQueues
 		set(&queues)
 		err := w.worker(upper, func(o *asyncq.WorkerOptions) { o.Queues = queues }).Run(t.Context())
 		assert.ErrorContains(t, err, "FIFO", name)
@@ -159,7 +159,7 @@ func TestDrainWhileSQSHangs(t *testing.T) {
 		}
 		api := &silent{w.queues}
 		worker := asyncq.NewWorker(api, upper, func(o *asyncq.WorkerOptions) {
-			o.Status, o.Results, o.Logger, o.Concurrency, o.Prefetch = w.status, w.results, quiet(), 1200, 100
+			o.Queues, o.Status, o.Results, o.Logger, o.Concurrency, o.Prefetch = testQueues, w.status, w.results, quiet(), 1200, 100
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -189,19 +189,19 @@ func (s *silent) ChangeMessageVisibilityBatch(ctx context.Context, _ *sqs.Change
 // says which queue it moved it from, that is its queue.
 func TestRedriveGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(asyncq.DefaultQueues.DeadLetter)})
+		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(testQueues.DeadLetter)})
 		require.NoError(t, err)
 		for range 12 {
 			_, err = w.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl, MessageBody: aws.String("no job")})
 			require.NoError(t, err)
 		}
 		id := w.submit(asyncq.Request[string]{Payload: "x"})
-		stop := w.start(w.worker(func(context.Context, *asyncq.Job[string]) error { return asyncq.Dead(nil) }))
+		stop := w.start(w.worker(func(context.Context, *asyncq.Job[string]) error { return asyncq.JobDead(nil) }))
 		w.wait(id)
 		time.Sleep(time.Second)
 		stop()
 		require.Len(t, w.deadLetters(), 13)
-		n, err := asyncq.NewDeadLetters(w.queues, asyncq.DefaultQueues, w.status).Redrive(t.Context())
+		n, err := asyncq.NewDeadLetters(w.queues, testQueues, w.status).Redrive(t.Context())
 		assert.ErrorContains(t, err, "12 dead letters")
 		assert.Equal(t, 1, n)
 		assert.Equal(t, asyncq.Queued, w.get(id).State)
@@ -211,10 +211,10 @@ func TestRedriveGoesOn(t *testing.T) {
 
 func TestRedriveOfWhatSQSMoved(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(asyncq.DefaultQueues.Low)})
+		url, err := w.queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(testQueues.Low)})
 		require.NoError(t, err)
 		_, err = w.queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url.QueueUrl, Attributes: map[string]string{
-			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:manga-fm-dlq","maxReceiveCount":1}`}})
+			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}`}})
 		require.NoError(t, err)
 		_, err = w.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl, MessageBody: aws.String("no job")})
 		require.NoError(t, err)
@@ -225,11 +225,11 @@ func TestRedriveOfWhatSQSMoved(t *testing.T) {
 		}
 		dead := w.deadLetters()
 		require.Len(t, dead, 1)
-		assert.Equal(t, asyncq.DefaultQueues.Low, dead[0].Queue)
-		n, err := asyncq.NewDeadLetters(w.queues, asyncq.DefaultQueues, nil).Redrive(t.Context())
+		assert.Equal(t, testQueues.Low, dead[0].Queue)
+		n, err := asyncq.NewDeadLetters(w.queues, testQueues, nil).Redrive(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
-		assert.Equal(t, [3]string{"1", "0", "0"}, w.inQueue(asyncq.DefaultQueues.Low))
+		assert.Equal(t, [3]string{"1", "0", "0"}, w.inQueue(testQueues.Low))
 	})
 }
 

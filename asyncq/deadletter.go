@@ -15,18 +15,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// AdminAPI is what [DeadLetters] calls of Amazon SQS. [*sqs.Client] implements it,
-// and memqueue.Service.
+// AdminAPI has the operations of Amazon SQS that [DeadLetters] calls. [*sqs.Client]
+// and memqueue.Service implement it.
 type AdminAPI interface {
 	QueueAPI
 	PurgeQueue(context.Context, *sqs.PurgeQueueInput, ...func(*sqs.Options)) (*sqs.PurgeQueueOutput, error)
 }
 
-// A DeadLetter is a message that could not be worked off.
+// A DeadLetter is a message in the dead-letter queue.
 type DeadLetter struct {
-	ID        string    `json:"request_id,omitempty"` // empty where the message is no job
-	Reason    string    `json:"reason,omitempty"`     // empty where SQS moved it by a redrive policy
-	Queue     string    `json:"queue,omitempty"`      // where it came from
+	ID        string    `json:"request_id,omitempty"` // empty if the message is not a job
+	Reason    string    `json:"reason,omitempty"`     // empty if a redrive policy of SQS moved it
+	Queue     string    `json:"queue,omitempty"`      // the queue that it came from
 	Group     string    `json:"group,omitempty"`
 	SentAt    time.Time `json:"sent_at"`
 	MessageID string    `json:"message_id"`
@@ -36,21 +36,21 @@ type DeadLetter struct {
 	attributes map[string]types.MessageAttributeValue
 }
 
-// DeadLetters looks at a dead-letter queue.
+// DeadLetters lists, redrives and purges a dead-letter queue.
 type DeadLetters struct {
 	api    AdminAPI
 	queues Queues
 	status StatusStore
 }
 
-// NewDeadLetters returns the dead letters of queues.DeadLetter. The status store
-// may be nil; with one, a job that is redriven is queued again there.
+// NewDeadLetters returns the dead letters of queues.DeadLetter. status may be nil; if
+// it is set, a job that is redriven gets the status queued again.
 func NewDeadLetters(api AdminAPI, queues Queues, status StatusStore) *DeadLetters {
 	return &DeadLetters{api: api, queues: queues, status: status}
 }
 
-// List yields the dead letters that can be seen now, each once. They stay where
-// they are: for the time of a listing, 30 s, they are invisible to others.
+// List yields the dead letters that are visible now, each once. They stay in the
+// queue. During a listing, for 30 s, they are invisible to other readers.
 func (l *DeadLetters) List(ctx context.Context) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
 		url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
@@ -61,7 +61,7 @@ func (l *DeadLetters) List(ctx context.Context) iter.Seq2[DeadLetter, error] {
 		var seen []DeadLetter
 		defer func() { l.show(ctx, url, seen) }() // also when the loop is left
 		ids := map[string]bool{}
-		for empty := 0; empty < 2; {
+		for over := (end{}); !over.reached(len(ids)); {
 			batch, err := l.receive(ctx, url)
 			if err != nil {
 				yield(DeadLetter{}, err)
@@ -78,14 +78,30 @@ func (l *DeadLetters) List(ctx context.Context) iter.Seq2[DeadLetter, error] {
 					return
 				}
 			}
-			if fresh {
-				empty = 0
-			} else {
-				empty++ // SQS may answer with nothing though there is something
-			}
+			over.after(len(batch), fresh)
 		}
 	}
 }
+
+// An end finds out when all messages of a queue have been seen. SQS may answer with
+// nothing though there is something; and after half a minute it gives out again what
+// was seen, all of which may come before what was not.
+type end struct{ empty, stale int } // answers in a row
+
+func (e *end) after(received int, fresh bool) {
+	switch {
+	case fresh:
+		*e = end{}
+	case received == 0:
+		e.empty++
+	default:
+		e.stale++
+	}
+}
+
+// reached reports whether two answers in a row had nothing, or whether all that was
+// seen has come again.
+func (e *end) reached(seen int) bool { return e.empty >= 2 || e.stale > seen+2 }
 
 // receive takes up to ten messages for half a minute.
 func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, error) {
@@ -111,7 +127,8 @@ func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, er
 				d.Group = e.Group
 			}
 			if d.Queue == "" {
-				d.Queue = queueName(l.queueFor(e))
+				name, _ := l.queues.of(&e)
+				d.Queue = queueName(name)
 			}
 		}
 		if arn := m.Attributes[string(types.MessageSystemAttributeNameDeadLetterQueueSourceArn)]; arn != "" {
@@ -120,11 +137,6 @@ func (l *DeadLetters) receive(ctx context.Context, url string) ([]DeadLetter, er
 		letters = append(letters, d)
 	}
 	return letters, nil
-}
-
-func (l *DeadLetters) queueFor(e envelope) string {
-	p := Producer[struct{}]{o: ProducerOptions{Queues: l.queues}}
-	return p.queueOf(e)
 }
 
 // show makes messages visible again, also when ctx has ended.
@@ -144,10 +156,10 @@ func (l *DeadLetters) show(ctx context.Context, url string, letters []DeadLetter
 }
 
 // Redrive sends dead letters back to the queues that they came from, with new
-// attempts, and returns how many it has. Without ids it is all of them, otherwise
-// those of these jobs. Each is sent before it is deleted, so one may come twice
-// and none is lost. One that came from none of the queues stays and is an error,
-// when the others have been sent.
+// attempts, and returns how many it has sent. With ids, it sends only the dead letters
+// of these jobs. Each is sent before it is deleted, so a dead letter may be sent twice
+// but is never lost. A dead letter that did not come from one of the queues stays;
+// Redrive returns an error for it after it has sent the others.
 func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
 	url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
 	if err != nil {
@@ -174,13 +186,13 @@ func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
 	var others []DeadLetter
 	defer func() { l.show(ctx, url, others) }()
 	passed := map[string]bool{}
-	for progress := true; moved < left && progress; {
+	for over := (end{}); moved < left && !over.reached(len(passed)); {
 		// The listing has made them visible again, so they are taken anew.
 		batch, err := l.receive(ctx, url)
 		if err != nil {
 			return moved, err
 		}
-		progress = false
+		progress := false
 		for i, d := range batch {
 			if !take(d) {
 				progress = progress || !passed[d.MessageID]
@@ -195,6 +207,7 @@ func (l *DeadLetters) Redrive(ctx context.Context, ids ...string) (int, error) {
 			moved++
 			progress = true
 		}
+		over.after(len(batch), progress)
 	}
 	if strays > 0 {
 		return moved, fmt.Errorf("asyncq: %d dead letters stay, as they came from a queue that is not among those given, such as %q", strays, example)
@@ -262,10 +275,11 @@ func (l *DeadLetters) requeue(ctx context.Context, id string) error {
 			return fmt.Errorf("asyncq: reading the status of job %s: %w", id, err)
 		}
 		// One that SQS has moved by itself is not known to have failed.
-		if s.State == Completed || s.State == Cancelled || s.State == Processing && time.Now().Before(s.LeaseUntil) {
+		if s.State == Completed || s.State == Canceled || s.State == Processing && time.Now().Before(s.LeaseUntil) {
 			return nil
 		}
 		s.State, s.Attempt, s.Notified, s.DeadLettered = Queued, 0, false, false
+		s.Lease, s.LeaseUntil, s.RetryAt, s.Message = "", time.Time{}, time.Time{}, ""
 		s.FinishedAt, s.UpdatedAt = time.Time{}, time.Now().UTC()
 		if err = l.status.Update(ctx, s); !errors.Is(err, ErrConflict) {
 			return err
@@ -274,7 +288,7 @@ func (l *DeadLetters) requeue(ctx context.Context, id string) error {
 	return fmt.Errorf("asyncq: the status of job %s: %w", id, ErrConflict)
 }
 
-// Purge deletes all dead letters. SQS takes up to a minute for it.
+// Purge deletes all dead letters. SQS takes up to a minute to do it.
 func (l *DeadLetters) Purge(ctx context.Context) error {
 	url, err := queueURL(ctx, l.api, l.queues.DeadLetter)
 	if err != nil {

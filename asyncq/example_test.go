@@ -43,9 +43,12 @@ func Example() {
 	queues, names := queuesForExample() // sqs.NewFromConfig(cfg)
 	status, results := asyncq.NewMemoryStatus(), asyncq.NewMemoryBlobs()
 
-	jobs := asyncq.NewProducer[asyncq.Inference](queues, func(o *asyncq.ProducerOptions) {
+	jobs, err := asyncq.NewProducer[asyncq.Inference](queues, func(o *asyncq.ProducerOptions) {
 		o.Queues, o.Status = names, status
 	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	worker := asyncq.NewWorker(queues, asyncq.Infer(chat), func(o *asyncq.WorkerOptions) {
 		o.Queues, o.Status, o.Results = names, status, results
 	})
@@ -83,7 +86,7 @@ func ExampleDeadLetters() {
 	printerIsOn := false
 	handler := func(_ context.Context, job *asyncq.Job[string]) error {
 		if !printerIsOn {
-			return asyncq.Dead(errors.New("there is no printer"))
+			return asyncq.JobDead(errors.New("there is no printer"))
 		}
 		fmt.Println("printing", job.Payload)
 		return nil
@@ -107,7 +110,10 @@ func ExampleDeadLetters() {
 		}
 	}
 
-	jobs := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, status })
+	jobs, err := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, status })
+	if err != nil {
+		log.Fatal(err)
+	}
 	if _, err := jobs.Submit(ctx, asyncq.Request[string]{ID: "page-1", Payload: "the cover"}); err != nil {
 		log.Fatal(err)
 	}

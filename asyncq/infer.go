@@ -21,7 +21,8 @@ type Inference struct {
 	MaxTokens int                `json:"max_tokens,omitempty"` // default that of the worker's client
 }
 
-// Validate is called when the request is submitted, before anything is stored.
+// Validate checks the payload. It is called when the request is submitted, before
+// anything is stored.
 func (i Inference) Validate() error {
 	switch {
 	case strings.TrimSpace(i.Prompt) == "":
@@ -37,58 +38,49 @@ func (i Inference) Validate() error {
 	return i.Model.Validate()
 }
 
-// ModelAttribute is the message's attribute ModelId.
+// ModelAttribute returns the message's attribute ModelId.
 func (i Inference) ModelAttribute() string { return string(i.Model) }
 
 // InferenceResult is what [Infer] stores as the result.
 type InferenceResult struct {
 	Text       string                `json:"text"`
 	StopReason bedrockkit.StopReason `json:"stop_reason"`
-	Model      bedrockkit.ModelID    `json:"model_id"` // what answered
+	Model      bedrockkit.ModelID    `json:"model_id"` // the model that answered
 	Usage      bedrockkit.Usage      `json:"usage"`
 	Cost       *pricing.Amount       `json:"cost,omitempty"` // US dollars
 	Latency    time.Duration         `json:"latency_ns"`
 }
 
-// Infer is the handler of inference jobs: it asks the model and stores its
-// answer. What the request itself is to blame for, such as a prompt that is too
-// long, is not tried again: the job is dead.
+// Infer returns the handler of inference jobs: it asks the model and stores the
+// answer. If the request itself is wrong, such as a prompt that is too long, it is not
+// tried again: the job fails.
 func Infer(chat *converse.Client) Handler[Inference] {
 	return func(ctx context.Context, job *Job[Inference]) error {
 		in := job.Payload
 		request := converse.Request{Model: in.Model, MaxTokens: in.MaxTokens, Messages: []converse.Message{converse.User(in.Prompt)}}
 		if in.System != "" {
-			request.System = converse.Contents{converse.Text(in.System)}
+			request.System = converse.Texts(in.System)
 		}
 		answer, err := chat.Send(ctx, request)
 		if err != nil {
 			if hopeless(err) {
-				return &dead{err}
+				return JobDead(err)
 			}
 			return err
 		}
-		job.Spent(answer.Usage, answer.Cost)
+		job.AddUsage(answer.Usage, answer.Cost)
 		return job.SetResult(InferenceResult{Text: answer.Text(), StopReason: answer.StopReason, Model: answer.Model,
 			Usage: answer.Usage, Cost: answer.Cost, Latency: answer.Latency})
 	}
 }
 
-// hopeless reports whether no attempt can ever answer.
+// hopeless reports whether no attempt can ever answer. Access that is denied can be
+// granted.
 func hopeless(err error) bool {
-	for _, target := range []error{bedrockx.ErrValidation, bedrockx.ErrContextOverflow, bedrockx.ErrNotFound, bedrockx.ErrAccessDenied} {
+	for _, target := range []error{bedrockx.ErrValidation, bedrockx.ErrContextOverflow, bedrockx.ErrNotFound} {
 		if errors.Is(err, target) {
 			return true
 		}
 	}
 	return false
 }
-
-// dead is an error that no other attempt can mend.
-type dead struct{ err error }
-
-func (e *dead) Error() string { return e.err.Error() }
-func (e *dead) Unwrap() error { return e.err }
-
-// Dead is an error that sends a job to the dead-letter queue at once: trying it
-// again would not help.
-func Dead(reason error) error { return &dead{reason} }

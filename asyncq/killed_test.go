@@ -34,7 +34,7 @@ import (
 	"github.com/mangaassist/bedrockkit/internal/servertest"
 )
 
-var jobsFlag = flag.Int("jobs", 40, "how many jobs TestKilledWorkers submits to each queue")
+var jobsFlag = flag.Int("jobs", 40, "how many jobs TestKilledWorkers submits to each queue, and TestSoak if it is more than a thousand")
 
 // workerEnv has the configuration of a worker's process, which is this test's
 // program once more.
@@ -58,7 +58,7 @@ func (c workerConfig) status() *dynamostatus.Store {
 	return dynamostatus.New(dynamodb.NewFromConfig(c.aws(c.Tables)), c.Table)
 }
 
-var killedQueues = asyncq.Queues{High: "high", Normal: "normal", DeadLetter: "dead"}
+var killedQueues = asyncq.Queues{High: "high", Normal: "normal", Ordered: "ordered.fifo", DeadLetter: "dead"}
 
 // runWorker is the whole of a worker's process, until it is killed.
 func runWorker() error {
@@ -175,8 +175,12 @@ func killWorkers(t *testing.T, endpoint string, tables aws.Config, table string)
 	defer cancel()
 	c := workerConfig{Queues: endpoint, Tables: *tables.BaseEndpoint, Region: tables.Region, Table: table, Results: t.TempDir()}
 	queues := sqs.NewFromConfig(c.aws(c.Queues))
-	for _, name := range []string{killedQueues.High, killedQueues.Normal, killedQueues.DeadLetter} {
-		_, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name)})
+	for _, name := range []string{killedQueues.High, killedQueues.Normal, killedQueues.Ordered, killedQueues.DeadLetter} {
+		in := &sqs.CreateQueueInput{QueueName: aws.String(name)}
+		if name == killedQueues.Ordered {
+			in.Attributes = map[string]string{"FifoQueue": "true"}
+		}
+		_, err := queues.CreateQueue(ctx, in)
 		require.NoError(t, err)
 	}
 	database := dynamodb.NewFromConfig(c.aws(c.Tables))
@@ -201,13 +205,17 @@ func killWorkers(t *testing.T, endpoint string, tables aws.Config, table string)
 	defer wg.Wait()
 	defer stop()
 
-	producer := asyncq.NewProducer[int](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = killedQueues, status })
+	producer, err := asyncq.NewProducer[int](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = killedQueues, status })
+	require.NoError(t, err)
 	var requests []asyncq.Request[int]
 	var ids []string
 	for i := range *jobsFlag {
 		r := asyncq.Request[int]{ID: fmt.Sprintf("job-%d", i), Payload: i}
-		if i%3 == 0 {
+		switch i % 3 {
+		case 0:
 			r.Priority = asyncq.High
+		case 1:
+			r.Group = fmt.Sprint("group-", i%97)
 		}
 		requests, ids = append(requests, r), append(ids, r.ID)
 	}
@@ -225,7 +233,7 @@ func killWorkers(t *testing.T, endpoint string, tables aws.Config, table string)
 		}
 	}
 	// What a killed worker left behind comes once more.
-	for _, name := range []string{killedQueues.High, killedQueues.Normal} {
+	for _, name := range []string{killedQueues.High, killedQueues.Normal, killedQueues.Ordered} {
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
 			assert.Zero(t, messages(ctx, t, queues, name))
 		}, time.Minute, 100*time.Millisecond, name)

@@ -3,22 +3,25 @@ package asyncq
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 )
 
-// A Notification tells that a job has ended. It names the result and does not
-// hold it.
+// A Notification says that a job has ended. It has the key of the result, but not the
+// result.
 type Notification struct {
-	// ID is the same however often the end of this job is told: a receiver
-	// that has seen it may ignore it.
+	// ID stays the same if a notification is sent again, so a receiver that has seen
+	// it may ignore it. If a job is redriven, or its id is used again, its next end
+	// has another ID.
 	ID          string `json:"id"`
-	CallbackURL string `json:"callback_url,omitempty"` // of the request; not to be trusted
+	CallbackURL string `json:"callback_url,omitempty"` // from the request; do not trust it
 	Status      Status `json:"status"`
 }
 
-// A Notifier takes notifications. The worker calls it when the end of a job is
-// stored and before it acknowledges the message; where it fails, the message
-// comes again and the notifier is asked again. So it is told at least once, and
-// must be safe for concurrent use.
+// A Notifier sends notifications. The worker calls it after it has stored the end of a
+// job and before it acknowledges the message. If it fails, the message is held and the
+// notifier is called again, with longer and longer waits. So it is called at least
+// once. It must be safe for concurrent use. A call has at most 30 s.
 type Notifier interface {
 	Notify(ctx context.Context, n Notification) error
 }
@@ -29,14 +32,19 @@ type NotifierFunc func(context.Context, Notification) error
 // Notify calls f.
 func (f NotifierFunc) Notify(ctx context.Context, n Notification) error { return f(ctx, n) }
 
-// Notifiers tells all of several; each that fails is told again with the others.
+// Notifiers calls several notifiers at the same time, so that a notifier that hangs or
+// panics does not stop the others. If one fails, all are called again.
 type Notifiers []Notifier
 
 // Notify implements [Notifier].
 func (all Notifiers) Notify(ctx context.Context, n Notification) error {
-	var errs []error
-	for _, one := range all {
-		errs = append(errs, one.Notify(ctx, n))
+	errs := slices.Repeat([]error{errExited}, len(all))
+	var telling sync.WaitGroup
+	for i, one := range all {
+		telling.Go(func() {
+			errs[i] = guarded("a notifier", func() error { return one.Notify(ctx, n) })
+		})
 	}
+	telling.Wait()
 	return errors.Join(errs...)
 }

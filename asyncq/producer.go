@@ -1,82 +1,95 @@
 package asyncq
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// ProducerOptions are those of a [Producer]. The zero value of a field means its
+// ProducerOptions are the options of a [Producer]. The zero value of a field means its
 // default.
 type ProducerOptions struct {
-	// Queues are where jobs go; the default is [DefaultQueues].
+	// Queues are the queues that jobs go to. At least one of High, Normal, Low and
+	// Ordered is required. A request for a queue that is empty here is refused.
 	Queues Queues
 
-	// Status keeps the statuses; the default is one in memory, which only a
-	// worker of the same process sees. Payloads keeps what is too large for a
-	// message; without one such a request is refused.
-	Status   StatusStore
+	// Status keeps the statuses. It is required, and must be the store that the
+	// workers use. [NewMemoryStatus] is enough if they are in the same process.
+	Status StatusStore
+
+	// Payloads keeps payloads that are too large for a message. By default there
+	// is none, and such a request is refused.
 	Payloads BlobStore
 
-	// OffloadBytes is how long a message may be, with its attributes and with
-	// 1 KiB for those of a dead letter, before its payload goes to Payloads. The
-	// default is 256 KiB, which fits into any queue, at most 1 MiB, the bound of
-	// SQS.
+	// OffloadBytes is how large a message may be before its payload goes to Payloads.
+	// The size includes its attributes, and 1 KiB for the attributes of a dead letter.
+	// The default is 256 KiB, which fits into any queue. The maximum is 1 MiB, the
+	// bound of SQS.
 	OffloadBytes int
 
-	// Linger is how long a submission waits for others, to be sent with them in
-	// one request. The default is 5 ms; negative means not at all.
+	// Linger is how long a submission waits for others, to be sent with them in one
+	// request. The default is 5 ms; negative means that it does not wait.
 	Linger time.Duration
 
-	// SendTimeout bounds a request to SQS with its retries; the default is 30 s.
+	// SendTimeout bounds a request to SQS with its retries. The default is 30 s.
 	SendTimeout time.Duration
 
-	// Keep is how long statuses are kept; the default is 7 days.
-	Keep time.Duration
+	// Retention is how long statuses are kept. The default is 7 days.
+	Retention time.Duration
 
-	// TraceParent returns the W3C trace context of a submission, or nothing.
+	// Callbacks says which callback URLs are allowed. It should be the same policy as
+	// in webhook.Options.
+	Callbacks CallbackPolicy
+
+	// TraceParent returns the W3C trace context of a submission, or an empty string.
 	TraceParent func(context.Context) string
 }
 
-// A Producer accepts jobs. It is safe for concurrent use: what many goroutines
-// submit at once is sent together.
+// A Producer accepts jobs. It is safe for concurrent use. Jobs that many goroutines
+// submit at the same time are sent together.
 type Producer[T any] struct {
-	api QueueAPI
-	o   ProducerOptions
-
-	mu      sync.Mutex
-	urls    map[string]string // by name
-	batches map[string]*batch // by queue URL, still gathering
-	before  map[string]*batch // the one before it, of a FIFO queue
+	o ProducerOptions
+	sender
 }
 
-// NewProducer returns a producer of jobs with payloads of type T.
-func NewProducer[T any](api QueueAPI, optFns ...func(*ProducerOptions)) *Producer[T] {
+// NewProducer returns a producer of jobs with payloads of type T. It fails if
+// ProducerOptions.Queues or ProducerOptions.Status is missing.
+func NewProducer[T any](api QueueAPI, optFns ...func(*ProducerOptions)) (*Producer[T], error) {
 	var o ProducerOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	setDefault(&o.Queues, DefaultQueues)
-	if o.Status == nil {
-		o.Status = NewMemoryStatus()
+	q := o.Queues
+	switch {
+	case api == nil:
+		return nil, errors.New("asyncq: NewProducer needs a client of SQS")
+	case q.High == "" && q.Normal == "" && q.Low == "" && q.Ordered == "":
+		return nil, errors.New("asyncq: ProducerOptions.Queues names no queue to send to; set High, Normal, Low or Ordered")
+	case isFIFO(q.High), isFIFO(q.Normal), isFIFO(q.Low):
+		return nil, errors.New("asyncq: one of ProducerOptions.Queues is a FIFO queue; only Ordered is one")
+	case q.Ordered != "" && !isFIFO(q.Ordered):
+		return nil, fmt.Errorf("asyncq: ProducerOptions.Queues.Ordered is %q, which is not a FIFO queue: its name would end with .fifo", queueName(q.Ordered))
+	case o.Status == nil:
+		return nil, errors.New("asyncq: ProducerOptions.Status is missing; it is the status store of the workers")
 	}
 	setPositive(&o.OffloadBytes, 256<<10)
 	o.OffloadBytes = min(o.OffloadBytes, maxMessageBytes)
 	setDefault(&o.Linger, 5*time.Millisecond)
 	setPositive(&o.SendTimeout, 30*time.Second)
-	setPositive(&o.Keep, 7*24*time.Hour)
-	return &Producer[T]{api: api, o: o, urls: map[string]string{}, batches: map[string]*batch{}, before: map[string]*batch{}}
+	setPositive(&o.Retention, 7*24*time.Hour)
+	o.Callbacks.Ports, o.Callbacks.AllowPrefixes = slices.Clone(o.Callbacks.Ports), slices.Clone(o.Callbacks.AllowPrefixes)
+	return &Producer[T]{o: o, sender: sender{api: api, status: o.Status, linger: o.Linger, timeout: o.SendTimeout,
+		urls: map[string]string{}, batches: map[string]*batch{}}}, nil
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -93,150 +106,229 @@ func setPositive[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// ErrPayloadDiffers is the error of an id that was submitted before with another
+// ErrPayloadDiffers is the error of Submit if the id was submitted before with another
 // payload.
 var ErrPayloadDiffers = errors.New("the id was submitted before with another payload")
 
-// Submit accepts a job and returns its id: the status is stored as queued, and
-// then the message is sent. With an error nothing is promised: the job may have
-// been sent, if the connection broke; submitting it again with the same ID
-// cannot do it twice.
+// ErrGroupStopped is the error of a request that SubmitBatch did not send, because an
+// earlier request of its group was refused or may not have been sent. Nothing is
+// stored for it.
+var ErrGroupStopped = errors.New("asyncq: a request before it in its group was not accepted")
+
+// errEnded is the error of a request if something of the caller's has ended the
+// goroutine that submits or sends it.
+var errEnded = errors.New("asyncq: the goroutine has ended before the job was sent")
+
+// Submit accepts a job and returns its id. It stores the status queued and then sends
+// the message. It returns at the latest when ctx ends.
+//
+// After an error, the job may or may not run. If SQS has refused the message, the
+// error is a [*RefusedError] and the status is failed. If the context or the
+// connection has ended, the job may have been sent. In both cases you can submit it
+// again with the same ID; it is not done twice.
 func (p *Producer[T]) Submit(ctx context.Context, r Request[T]) (string, error) {
 	result := p.SubmitBatch(ctx, []Request[T]{r})[0]
 	return result.ID, result.Err
 }
 
-// Submitted is what became of one request of a batch.
+// Submitted is the result of one request of a batch.
 type Submitted struct {
 	ID  string
-	Err error // nil where it was accepted
+	Err error // nil if the job was accepted
 }
 
-// SubmitBatch accepts many jobs, in requests to SQS of at most ten messages and
-// 1 MiB, and says of each what became of it, in their order. Parts that SQS
-// refused for the moment are sent again.
+// SubmitBatch accepts many jobs, in requests to SQS of at most ten messages and 1 MiB.
+// It returns the result of each, in the order of the requests. It sends again what SQS
+// refuses temporarily. All requests are validated before anything is stored or sent.
+// Requests with the same ID are refused.
+//
+// The requests of one group are sent one after another, each after SQS has accepted
+// the one before it. If one is refused, the group stops: the requests after it get
+// [ErrGroupStopped].
 func (p *Producer[T]) SubmitBatch(ctx context.Context, requests []Request[T]) []Submitted {
 	results := make([]Submitted, len(requests))
-	waits := make([]func() error, len(requests))
-	prepare := func(i int) {
-		id, wait, err := p.prepare(ctx, requests[i])
-		results[i] = Submitted{ID: id, Err: err}
-		waits[i] = wait
+	jobs := make([]envelope, len(requests))
+	uses := make(map[string]int, len(requests))
+	for _, r := range requests {
+		uses[r.ID]++
 	}
-	ordered := slices.ContainsFunc(requests, func(r Request[T]) bool { return r.Group != "" })
-	if ordered || len(requests) == 1 {
-		for i := range requests {
-			prepare(i)
+	for i, r := range requests {
+		err := guarded("the payload", func() (err error) {
+			jobs[i], err = seal(r, time.Now(), p.o.Callbacks)
+			return err
+		})
+		if err == nil && r.ID != "" && uses[r.ID] > 1 {
+			err = &InvalidRequestError{Field: "id", Reason: fmt.Sprintf("is that of %d requests of the batch; an id stands for one job", uses[r.ID])}
 		}
-	} else { // a status is a request to its store
-		var wg sync.WaitGroup
-		slots := make(chan struct{}, 16)
-		for i := range requests {
-			slots <- struct{}{}
-			wg.Go(func() {
-				prepare(i)
-				<-slots
-			})
-		}
-		wg.Wait()
+		results[i] = Submitted{ID: cmp.Or(jobs[i].ID, r.ID), Err: err}
 	}
-	// All of them are in batches by now; a batch that is full is on its way.
-	for i, wait := range waits {
-		if wait == nil {
-			continue
+	// Each round has one request of each group, and the first also all without one.
+	var rounds [][]int
+	turn := map[string]int{}
+	for i, r := range requests {
+		n := turn[r.Group]
+		if r.Group != "" {
+			turn[r.Group]++
 		}
-		if err := wait(); err != nil {
-			results[i].Err = fmt.Errorf("asyncq: sending job %s: %w", results[i].ID, err)
+		if n == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[n] = append(rounds[n], i)
+	}
+	stopped := map[string]bool{}
+	for n, round := range rounds {
+		for _, i := range round {
+			if results[i].Err == nil && stopped[requests[i].Group] {
+				results[i].Err = ErrGroupStopped
+			}
+		}
+		p.submit(ctx, requests, jobs, results, round, n > 0)
+		for _, i := range round {
+			if group := requests[i].Group; group != "" && results[i].Err != nil {
+				stopped[group] = true
+			}
 		}
 	}
 	return results
 }
 
-// prepare stores the status of a job and puts its message into a batch. The wait
-// it returns ends when the batch was sent; nil where nothing is to be sent.
-func (p *Producer[T]) prepare(ctx context.Context, r Request[T]) (id string, wait func() error, err error) {
-	now := time.Now()
-	e, err := seal(r, now)
-	if err != nil {
-		return r.ID, nil, err
+// submit submits the requests of a round that have no error yet. At once says not to
+// wait for others to send them with.
+func (p *Producer[T]) submit(ctx context.Context, requests []Request[T], jobs []envelope, results []Submitted, round []int, atOnce bool) {
+	round = slices.DeleteFunc(slices.Clone(round), func(i int) bool { return results[i].Err != nil })
+	waits := make([]func() error, len(round))
+	prepare := func(n int) {
+		i := round[n]
+		results[i].Err = errEnded // until it is known to be better
+		results[i].Err = guarded("a store, or something else that submitting has called,", func() (err error) {
+			waits[n], err = p.prepare(ctx, &jobs[i], requests[i])
+			return err
+		})
 	}
-	name := p.queueOf(e)
+	if len(round) == 1 {
+		prepare(0)
+	} else { // a status is a request to its store
+		var wg sync.WaitGroup
+		slots := make(chan struct{}, 16)
+		for n := range round {
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				prepare(n)
+			})
+		}
+		wg.Wait()
+	}
+	if atOnce {
+		p.flush(p.o.Queues.Ordered)
+	}
+	// All of them are in batches by now; a batch that is full is on its way.
+	for n, i := range round {
+		if waits[n] == nil {
+			continue
+		}
+		if err := waits[n](); err != nil {
+			results[i].Err = fmt.Errorf("asyncq: sending job %s: %w", results[i].ID, err)
+		}
+	}
+}
+
+// prepare stores the status of a job and puts its message into a batch. The wait
+// it returns ends when the batch was sent; it is nil if nothing is to be sent.
+func (p *Producer[T]) prepare(ctx context.Context, e *envelope, r Request[T]) (wait func() error, err error) {
+	name, field := p.o.Queues.of(e)
 	if name == "" {
-		return e.ID, nil, &InvalidRequestError{Field: "group or priority", Reason: "names a queue that the producer does not have; see ProducerOptions.Queues"}
+		return nil, &InvalidRequestError{Field: "group or priority", Reason: "goes to a queue that the producer does not have: ProducerOptions.Queues." + field + " is empty"}
 	}
 	url, err := p.url(ctx, name)
 	if err != nil {
-		return e.ID, nil, err
+		return nil, err
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
-		return e.ID, nil, err
+		return nil, err
 	}
-	entry := types.SendMessageBatchRequestEntry{MessageAttributes: p.attributes(ctx, e, r.Payload)}
+	m := &message{entry: types.SendMessageBatchRequestEntry{MessageAttributes: p.attributes(ctx, e, r.Payload)}}
 	payload := e.Payload
-	offload := len(escape(body))+sizeOf(entry)+maxLetterBytes > p.o.OffloadBytes
+	offload := len(escape(body))+sizeOf(m.entry)+maxLetterBytes > p.o.OffloadBytes
+	if offload && p.o.Payloads == nil {
+		return nil, &InvalidRequestError{Field: "payload", Reason: fmt.Sprintf("has %d bytes; a message of more than %d needs ProducerOptions.Payloads", len(payload), p.o.OffloadBytes)}
+	}
+	created := e.CreatedAt
+	send, err := p.admit(ctx, e, m, queueName(name))
+	if err != nil || !send {
+		return nil, err
+	}
 	if offload {
-		if p.o.Payloads == nil {
-			return e.ID, nil, &InvalidRequestError{Field: "payload", Reason: fmt.Sprintf("has %d bytes; a message of more than %d needs ProducerOptions.Payloads", len(payload), p.o.OffloadBytes)}
-		}
 		e.Payload, e.PayloadKey = nil, e.key("payloads")
-		if body, err = json.Marshal(e); err != nil {
-			return e.ID, nil, err
-		}
-	}
-
-	status := Status{ID: e.ID, State: Queued, Priority: e.Priority, Queue: queueName(name), Metadata: maps.Clone(e.Metadata),
-		CreatedAt: e.CreatedAt, UpdatedAt: e.CreatedAt, ExpiresAt: e.CreatedAt.Add(p.o.Keep), PayloadHash: e.PayloadHash}
-	if err := p.o.Status.Create(ctx, status); err != nil {
-		if !errors.Is(err, ErrExists) {
-			return e.ID, nil, fmt.Errorf("asyncq: storing the status of job %s: %w", e.ID, err)
-		}
-		// The same job once more. One that may not have been sent is sent
-		// again; the worker does it once.
-		old, err := p.o.Status.Get(ctx, e.ID)
-		switch {
-		case err != nil:
-			return e.ID, nil, fmt.Errorf("asyncq: reading the status of job %s: %w", e.ID, err)
-		case old.PayloadHash != e.PayloadHash:
-			return e.ID, nil, fmt.Errorf("asyncq: job %s: %w", e.ID, ErrPayloadDiffers)
-		case old.State != Queued || old.Attempt > 0:
-			return e.ID, nil, nil
-		}
-	}
-	if offload {
 		if err := p.o.Payloads.Put(ctx, e.PayloadKey, payload); err != nil && !errors.Is(err, ErrExists) {
-			return e.ID, nil, fmt.Errorf("asyncq: storing the payload of job %s: %w", e.ID, err)
+			return nil, fmt.Errorf("asyncq: storing the payload of job %s: %w", e.ID, err)
 		}
 	}
-
-	entry.MessageBody = aws.String(string(escape(body)))
+	if offload || !e.CreatedAt.Equal(created) {
+		if body, err = json.Marshal(e); err != nil {
+			return nil, err
+		}
+	}
+	m.entry.MessageBody = aws.String(string(escape(body)))
 	if e.Group != "" {
-		entry.MessageGroupId = aws.String(e.Group)
-		entry.MessageDeduplicationId = aws.String(e.ID)
-		if r.DeduplicationID != "" {
-			entry.MessageDeduplicationId = aws.String(r.DeduplicationID)
-		}
+		m.entry.MessageGroupId = aws.String(e.Group)
+		// The same for the same job, and another one for an id that is used again.
+		m.entry.MessageDeduplicationId = aws.String(fmt.Sprintf("%x", sha256.Sum256([]byte(e.key("")))))
 	} else if r.Delay > 0 {
-		entry.DelaySeconds = int32((r.Delay + time.Second - 1) / time.Second)
+		m.entry.DelaySeconds = int32((r.Delay + time.Second - 1) / time.Second)
 	}
-	return e.ID, p.enqueue(ctx, url, entry), nil
+	return p.enqueue(ctx, url, m), nil
 }
 
-// queueOf is the name of the queue that a job goes to.
-func (p *Producer[T]) queueOf(e envelope) string {
-	switch {
-	case e.Group != "":
-		return p.o.Queues.Ordered
-	case e.Priority == High:
-		return p.o.Queues.High
-	case e.Priority == Low:
-		return p.o.Queues.Low
+// admit stores the status of a job as queued and reports whether its message is to
+// be sent. Of an id that is stored already it is if the job may not have been sent.
+func (p *Producer[T]) admit(ctx context.Context, e *envelope, m *message, queue string) (send bool, err error) {
+	fresh := Status{ID: e.ID, State: Queued, Priority: e.Priority, Queue: queue, Metadata: maps.Clone(e.Metadata),
+		CreatedAt: e.CreatedAt, UpdatedAt: e.CreatedAt, ExpiresAt: e.CreatedAt.Add(p.o.Retention), PayloadHash: e.PayloadHash}
+	for range 10 {
+		err := p.o.Status.Create(ctx, fresh)
+		if err == nil {
+			fresh.Version = 1
+			m.status, m.mine = fresh, true
+			return true, nil
+		}
+		if !errors.Is(err, ErrExists) {
+			return false, fmt.Errorf("asyncq: storing the status of job %s: %w", e.ID, err)
+		}
+		old, err := p.o.Status.Get(ctx, e.ID)
+		switch {
+		case errors.Is(err, ErrNotFound): // it has expired meanwhile
+			continue
+		case err != nil:
+			return false, fmt.Errorf("asyncq: reading the status of job %s: %w", e.ID, err)
+		case old.Refused && old.State == Failed && old.Attempt == 0: // no queue has had it, so this is another job
+			m.status, m.mine = fresh, true
+			m.status.CreatedAt, m.status.Version = old.CreatedAt, old.Version
+		case old.PayloadHash != e.PayloadHash:
+			return false, fmt.Errorf("asyncq: job %s: %w", e.ID, ErrPayloadDiffers)
+		case old.State != Queued || old.Attempt > 0:
+			return false, nil
+		default:
+			// The update keeps the producer that has stored it from failing it.
+			m.status, m.mine = old, false
+			m.status.UpdatedAt = fresh.UpdatedAt
+		}
+		err = p.o.Status.Update(ctx, m.status)
+		switch {
+		case err == nil:
+			m.status.Version++
+			e.CreatedAt = m.status.CreatedAt // it is the same job, by its message too
+			return true, nil
+		case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound):
+			return false, fmt.Errorf("asyncq: storing the status of job %s: %w", e.ID, err)
+		}
 	}
-	return p.o.Queues.Normal
+	return false, fmt.Errorf("asyncq: storing the status of job %s: %w", e.ID, ErrConflict)
 }
 
 // attributes are those of the message, for filters and for people who look at it.
-func (p *Producer[T]) attributes(ctx context.Context, e envelope, payload T) map[string]types.MessageAttributeValue {
+func (p *Producer[T]) attributes(ctx context.Context, e *envelope, payload T) map[string]types.MessageAttributeValue {
 	text := func(s string) types.MessageAttributeValue {
 		return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(s)}
 	}
@@ -251,178 +343,3 @@ func (p *Producer[T]) attributes(ctx context.Context, e envelope, payload T) map
 	}
 	return a
 }
-
-// A batch gathers the messages of one request. Whoever began it sends it.
-type batch struct {
-	entries []types.SendMessageBatchRequestEntry
-	bytes   int
-	after   *batch        // must be sent before this one
-	full    chan struct{} // closed when no more fits
-	done    chan struct{} // closed when it was sent
-	errs    []error
-}
-
-func sizeOf(e types.SendMessageBatchRequestEntry) int {
-	n := len(aws.ToString(e.MessageBody))
-	for name, a := range e.MessageAttributes {
-		n += len(name) + len(aws.ToString(a.DataType)) + len(aws.ToString(a.StringValue))
-	}
-	return n
-}
-
-// enqueue adds a message to the batch of its queue and returns the wait for its
-// end. No goroutine outlives the wait of whoever began the batch.
-func (p *Producer[T]) enqueue(ctx context.Context, url string, entry types.SendMessageBatchRequestEntry) func() error {
-	size := sizeOf(entry)
-	p.mu.Lock()
-	b := p.batches[url]
-	if b != nil && (len(b.entries) == maxBatch || b.bytes+size > maxMessageBytes) {
-		p.close(url, b)
-		b = nil
-	}
-	first := b == nil
-	if first {
-		b = &batch{full: make(chan struct{}), done: make(chan struct{})}
-		p.batches[url] = b
-		if strings.HasSuffix(url, ".fifo") {
-			b.after, p.before[url] = p.before[url], b
-		}
-	}
-	index := len(b.entries)
-	entry.Id = aws.String(strconv.Itoa(index))
-	b.entries = append(b.entries, entry)
-	b.bytes += size
-	if len(b.entries) == maxBatch {
-		p.close(url, b)
-	}
-	p.mu.Unlock()
-
-	if first {
-		sent := make(chan struct{})
-		go func() { // ended by the wait below, at the latest after Linger and SendTimeout
-			defer close(sent)
-			p.lead(context.WithoutCancel(ctx), url, b)
-		}()
-		return func() error {
-			<-sent
-			return b.errs[index]
-		}
-	}
-	return func() error {
-		select {
-		case <-b.done:
-			return b.errs[index]
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// close ends the gathering of a batch. p.mu is held.
-func (p *Producer[T]) close(url string, b *batch) {
-	if p.batches[url] == b {
-		delete(p.batches, url)
-		close(b.full)
-	}
-}
-
-// lead waits for others and sends the batch.
-func (p *Producer[T]) lead(ctx context.Context, url string, b *batch) {
-	if p.o.Linger > 0 {
-		timer := time.NewTimer(p.o.Linger)
-		select {
-		case <-timer.C:
-		case <-b.full:
-		}
-		timer.Stop()
-	}
-	p.mu.Lock()
-	p.close(url, b)
-	p.mu.Unlock()
-	if b.after != nil {
-		<-b.after.done
-		b.after = nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.o.SendTimeout)
-	defer cancel()
-	b.errs = p.send(ctx, url, b.entries)
-	close(b.done)
-}
-
-// send sends one batch, and again what SQS refused for the moment.
-func (p *Producer[T]) send(ctx context.Context, url string, entries []types.SendMessageBatchRequestEntry) []error {
-	errs := make([]error, len(entries))
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		out, err := p.api.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(url), Entries: entries})
-		if err != nil {
-			for _, e := range entries {
-				errs[index(e.Id)] = err
-			}
-			return errs
-		}
-		for _, e := range entries {
-			errs[index(e.Id)] = nil
-		}
-		var again []types.SendMessageBatchRequestEntry
-		for _, f := range out.Failed {
-			i := index(f.Id)
-			errs[i] = fmt.Errorf("SQS refused the message: %s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
-			if !f.SenderFault {
-				for _, e := range entries {
-					if aws.ToString(e.Id) == aws.ToString(f.Id) {
-						again = append(again, e)
-					}
-				}
-			}
-		}
-		if len(again) == 0 {
-			return errs
-		}
-		entries = again
-		select {
-		case <-ctx.Done():
-			return errs
-		case <-time.After(wait):
-		}
-	}
-}
-
-func index(id *string) int {
-	n, _ := strconv.Atoi(aws.ToString(id)) // it is one of ours
-	return n
-}
-
-// url finds the URL of a queue once.
-func (p *Producer[T]) url(ctx context.Context, name string) (string, error) {
-	p.mu.Lock()
-	url := p.urls[name]
-	p.mu.Unlock()
-	if url != "" {
-		return url, nil
-	}
-	url, err := queueURL(ctx, p.api, name)
-	if err != nil {
-		return "", err
-	}
-	p.mu.Lock()
-	p.urls[name] = url
-	p.mu.Unlock()
-	return url, nil
-}
-
-// queueURL is the URL of a queue that is given by its name or its URL.
-func queueURL(ctx context.Context, api interface {
-	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
-}, name string) (string, error) {
-	if strings.Contains(name, "/") {
-		return name, nil
-	}
-	out, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(name)})
-	if err != nil {
-		return "", fmt.Errorf("asyncq: finding the queue %q: %w", name, err)
-	}
-	return aws.ToString(out.QueueUrl), nil
-}
-
-// queueName is the last part of a queue's URL.
-func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

@@ -2,12 +2,15 @@ package asyncq
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// QueueAPI is what a [Producer] and a [Worker] call of Amazon SQS. [*sqs.Client]
-// implements it, and memqueue.Service within the process.
+// QueueAPI has the operations of Amazon SQS that a [Producer] and a [Worker] call.
+// [*sqs.Client] implements it, and so does memqueue.Service, in memory.
 type QueueAPI interface {
 	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
 	SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error)
@@ -33,11 +36,44 @@ type Queues struct {
 	DeadLetter        string // a standard queue, for jobs that cannot be done
 }
 
-// DefaultQueues are used where a [Producer] or a [Worker] is given none.
-var DefaultQueues = Queues{
-	High:       "manga-fm-high-priority",
-	Normal:     "manga-fm-normal",
-	Low:        "manga-fm-low-priority",
-	Ordered:    "manga-fm-ordered.fifo",
-	DeadLetter: "manga-fm-dlq",
+// of is the queue that a job goes to, and the field that names it.
+func (q Queues) of(e *envelope) (name, field string) {
+	switch {
+	case e.Group != "":
+		return q.Ordered, "Ordered"
+	case e.Priority == High:
+		return q.High, "High"
+	case e.Priority == Low:
+		return q.Low, "Low"
+	}
+	return q.Normal, "Normal"
 }
+
+func isFIFO(name string) bool { return strings.HasSuffix(name, ".fifo") }
+
+// queueURL is the URL of a queue that is given by its name or its URL.
+func queueURL(ctx context.Context, api interface {
+	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
+}, name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	out, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(name)})
+	if err != nil {
+		return "", fmt.Errorf("asyncq: finding the queue %q: %w", name, err)
+	}
+	return aws.ToString(out.QueueUrl), nil
+}
+
+// asked makes a request to SQS. A panic of the client, or of a middleware in it, is an
+// error.
+func asked[In, Out any](ctx context.Context, request func(context.Context, *In, ...func(*sqs.Options)) (*Out, error), in *In) (out *Out, err error) {
+	err = guarded("the client of SQS", func() (err error) {
+		out, err = request(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+// queueName is the last part of a queue's URL.
+func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

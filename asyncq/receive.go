@@ -19,10 +19,10 @@ const receivesAtOnce = 4
 
 // poll receives the messages of one queue, as many as there are slots for and as
 // may wait here.
-func (w *engine) poll(ctx context.Context, s *source) {
+func (b *inbox) poll(ctx context.Context, s *source) {
 	wait := 100 * time.Millisecond
 	for ctx.Err() == nil {
-		n := w.room(s)
+		n := b.room(s)
 		if n == 0 {
 			select {
 			case <-ctx.Done():
@@ -30,58 +30,53 @@ func (w *engine) poll(ctx context.Context, s *source) {
 			}
 			continue
 		}
-		out, err := w.api.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		out, err := asked(ctx, b.api.ReceiveMessage, &sqs.ReceiveMessageInput{
 			QueueUrl: aws.String(s.url), MaxNumberOfMessages: int32(n),
-			WaitTimeSeconds: int32(w.o.WaitTime / time.Second), VisibilityTimeout: int32(w.o.Visibility / time.Second),
+			WaitTimeSeconds: int32(b.o.waitTime / time.Second), VisibilityTimeout: int32(b.o.visibility / time.Second),
 			MessageAttributeNames: []string{"All"},
 			// What newDelivery reads.
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{
-				types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameMessageGroupId},
+				types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameMessageGroupId,
+				types.MessageSystemAttributeNameSentTimestamp},
 		})
-		w.mu.Lock()
+		b.mu.Lock()
 		s.asked -= n
 		s.more = err == nil && len(out.Messages) == maxBatch
-		if since := time.Since(w.paced); since >= 2*prefetchFor { // or jobs that end together would look quick
-			w.pace, w.ended, w.paced = float64(w.ended)/since.Seconds(), 0, time.Now()
+		if since := time.Since(b.paced); since >= 2*prefetchFor { // or jobs that end together would look quick
+			b.pace, b.ended, b.paced = float64(b.ended)/since.Seconds(), 0, time.Now()
 		}
 		if err == nil {
-			w.lastErr = nil
 			for _, m := range out.Messages {
-				d := newDelivery(s, m)
-				s.queue = append(s.queue, d)
-				w.held[d] = struct{}{}
+				b.arrive(s, newDelivery(m, s.url, s.fifo))
 			}
 		}
-		w.mu.Unlock()
+		b.mu.Unlock()
 		if ctx.Err() != nil && err != nil {
 			return
 		}
 		if err != nil {
-			w.failed("receiving from "+s.name, err)
+			b.o.alarm.tell(ctx, &OpError{Op: "receive", Key: s.name, Err: err})
 			sleep(ctx, rand.N(wait))
 			wait = min(2*wait, 10*time.Second)
 			continue
 		}
+		b.o.alarm.clear()
 		wait = 100 * time.Millisecond
 		if len(out.Messages) > 0 {
-			w.observe(Event{Kind: EventReceived, Queue: s.name, Count: len(out.Messages)})
-			w.signal()
-		} else if w.o.WaitTime == 0 {
+			b.o.ledger.observe(Event{Kind: EventReceived, Queue: s.name, Count: len(out.Messages)})
+			b.signal()
+		} else if b.o.waitTime == 0 {
 			sleep(ctx, 50*time.Millisecond) // an empty queue must not be asked all the time
 		}
 	}
 }
 
-// room is how many messages of a queue may come now: free slots, and those that
-// may wait. It is 0 while only a few would fit and others wait, as a request
-// costs the same for ten. What it allows counts as asked for from then on. While
-// one request is under way there are others only if the last was full, as
-// the queue has more then; and none to a FIFO queue, whose order is that of the
-// answers.
-func (w *engine) room(s *source) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	room := w.roomOf(s)
+// room is how many messages of a queue may come now. What it allows counts as asked
+// for from then on.
+func (b *inbox) room(s *source) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	room := b.roomOf(s)
 	s.asked += room
 	return room
 }
@@ -90,100 +85,90 @@ func (w *engine) room(s *source) int {
 // is not as slow as the queue's answers.
 const prefetchFor = 50 * time.Millisecond
 
-func (w *engine) roomOf(s *source) int {
-	if w.paused || w.draining || s.asked > 0 && (s.fifo || !s.more) {
+// roomOf counts free slots, and those that may wait, less what can be begun already:
+// what is held or behind another takes no slot. It is 0 while only a few would fit
+// and others wait, as a request costs the same for ten. While one request is under
+// way there are others only if the last was full, as the queue has more then; and
+// none to a FIFO queue, where a request brings all that there is of one group
+// before it brings another. b.mu is held.
+func (b *inbox) roomOf(s *source) int {
+	if b.paused || b.draining || s.kept >= b.mostKept() || s.asked > 0 && (s.fifo || !s.more) {
 		return 0
 	}
-	waiting := 0
-	for _, other := range w.sources {
-		waiting += other.waiting()
+	ready := 0
+	for _, other := range b.sources {
+		ready += len(other.ready)
 	}
-	share := w.limit / float64(w.o.Concurrency)
-	free := max(int(w.limit)-w.running-waiting, 0)
-	prefetch := min(max(w.o.Prefetch, int(w.pace*prefetchFor.Seconds())), w.mostPrefetch)
-	room := min(maxBatch, free+int(float64(prefetch)*share)-s.waiting()-s.asked)
-	if room < 1 || room < maxBatch && s.waiting()+s.asked > w.o.Concurrency/4 {
+	share := b.limit / float64(b.o.concurrency)
+	free := max(int(b.limit)-b.out-ready, 0)
+	prefetch := min(max(b.o.prefetch, int(b.pace*prefetchFor.Seconds())), b.o.mostPrefetch)
+	room := min(maxBatch, free+int(float64(prefetch)*share)-len(s.ready)-s.asked)
+	switch {
+	case room < 1:
+		return 0
+	case s.fifo:
+		return maxBatch
+	case room < maxBatch && len(s.ready)+s.asked > b.o.concurrency/4:
 		return 0
 	}
 	return room
 }
 
-// sleep waits, but not longer than ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// heartbeat renews the visibility of all messages that the worker has, those
-// that wait here as well.
-func (w *engine) heartbeat(ctx context.Context) {
-	ticker := time.NewTicker(w.o.Visibility / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			w.mu.Lock()
-			var renew []*delivery
-			for d := range w.held {
-				renew = append(renew, d)
-			}
-			w.mu.Unlock()
-			for _, d := range renew {
-				// SQS counts twelve hours from the receipt.
-				if left := maxVisibility - now.Sub(d.received) - time.Second; left > 0 {
-					d.src.send(d.src.changes, change{url: d.src.url, receipt: aws.ToString(d.msg.ReceiptHandle), after: min(w.o.Visibility, left), renews: d})
-				}
-			}
+// askForMore wakes the pollers that have room. b.mu is held.
+func (b *inbox) askForMore() {
+	for _, s := range b.sources {
+		if b.roomOf(s) > 0 {
+			s.signal()
 		}
 	}
 }
 
-// drop ends the renewal of a message.
-func (w *engine) drop(d *delivery) {
-	w.mu.Lock()
-	delete(w.held, d)
-	w.mu.Unlock()
+// A change is what SQS has to know of a message: that it is deleted, or until when
+// it is invisible.
+type change struct {
+	of     *delivery
+	renews bool   // it is for a message that is here, and ends with that
+	event  *Event // that it makes known
+	tries  int
 }
 
-// ack deletes a message: what it asked for is done or will never be.
-func (w *engine) ack(d *delivery) {
-	w.drop(d)
-	d.src.send(d.src.acks, change{url: d.src.url, receipt: aws.ToString(d.msg.ReceiptHandle)})
-}
-
-// release gives a message back: it comes again after a time.
-func (w *engine) release(d *delivery, after time.Duration) {
-	w.drop(d)
-	after = min(max(after, 0), maxVisibility-time.Since(d.received)-time.Second)
-	w.observe(Event{Kind: EventReleased, Queue: d.src.name})
-	d.src.send(d.src.changes, change{url: d.src.url, receipt: aws.ToString(d.msg.ReceiptHandle), after: max(after, 0)})
-}
-
-// releaseWaiting gives back what nobody has begun with.
-func (w *engine) releaseWaiting() {
-	w.mu.Lock()
-	var waiting []*delivery
-	for _, s := range w.sources {
-		waiting = append(waiting, s.queue...)
-		s.queue = nil
+// tell hands changes to their flushers.
+func (b *inbox) tell(changes []change) {
+	for _, c := range changes {
+		if c.event != nil {
+			b.o.ledger.observe(*c.event)
+			if c.event.Kind == EventHeld {
+				continue
+			}
+		}
+		c.of.src.send(c.of.src.changes, c)
 	}
-	w.mu.Unlock()
-	for _, d := range waiting {
-		w.release(d, 0)
+}
+
+// send hands a change to its flusher. That of a handler which outlives the worker
+// is lost; its message becomes visible by itself.
+func (s *source) send(to chan change, c change) {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	if !s.closed {
+		to <- c
 	}
+}
+
+// close ends the flushers, when what was sent before has been flushed.
+func (s *source) close() {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.closed = true
+	close(s.acks)
+	close(s.changes)
 }
 
 // flushesAtOnce bounds the requests of one kind to one queue.
 const flushesAtOnce = 4
 
 // flush gathers changes for Linger and sends them by ten.
-func (w *engine) flush(ctx context.Context, changes <-chan change, send func(context.Context, []change) []change) {
+func (b *inbox) flush(ctx context.Context, changes <-chan change, send func(context.Context, []change) []change) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
 	slots := make(chan struct{}, flushesAtOnce)
@@ -193,7 +178,7 @@ func (w *engine) flush(ctx context.Context, changes <-chan change, send func(con
 			return
 		}
 		batch := append(make([]change, 0, maxBatch), first)
-		timer := time.NewTimer(w.o.Linger)
+		timer := time.NewTimer(b.o.linger)
 	gather:
 		for len(batch) < maxBatch {
 			select {
@@ -227,7 +212,7 @@ func (w *engine) flush(ctx context.Context, changes <-chan change, send func(con
 const maxTries = 4
 
 // again are the changes that may work when they are sent once more.
-func (w *engine) again(batch []change, what string, err error, failed []types.BatchResultErrorEntry) []change {
+func (b *inbox) again(ctx context.Context, batch []change, op string, err error, failed []types.BatchResultErrorEntry) []change {
 	var repeat []change
 	retry := func(c change) {
 		if c.tries++; c.tries < maxTries {
@@ -235,51 +220,72 @@ func (w *engine) again(batch []change, what string, err error, failed []types.Ba
 		}
 	}
 	if err != nil {
-		w.failed(what, err)
+		b.o.alarm.tell(ctx, &OpError{Op: op, Key: batch[0].of.queue, Err: err})
 		for _, c := range batch {
 			retry(c)
 		}
 		return repeat
 	}
-	for _, f := range failed {
-		if i := index(f.Id); !f.SenderFault && i < len(batch) {
+	for n, f := range failed {
+		if n == 0 {
+			b.o.alarm.tell(ctx, &OpError{Op: op, Key: batch[0].of.queue, Err: refused(f)})
+		}
+		if i := index(f.Id); !f.SenderFault && i >= 0 && i < len(batch) {
 			retry(batch[i])
 		}
 	}
 	return repeat
 }
 
-func (w *engine) deleteBatch(ctx context.Context, batch []change) []change {
+func (b *inbox) deleteBatch(ctx context.Context, batch []change) []change {
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(batch))
 	for i, c := range batch {
-		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(c.receipt)}
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: c.of.receipt()}
 	}
-	out, err := w.api.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(batch[0].url), Entries: entries})
+	out, err := asked(ctx, b.api.DeleteMessageBatch, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(batch[0].of.src.url), Entries: entries})
 	if err != nil {
-		return w.again(batch, "deleting messages", err, nil)
+		return b.again(ctx, batch, "delete", err, nil)
 	}
-	return w.again(batch, "deleting messages", nil, out.Failed)
+	return b.again(ctx, batch, "delete", nil, out.Failed)
 }
 
-func (w *engine) changeBatch(ctx context.Context, batch []change) []change {
-	// A renewal that was overtaken by a release would undo it.
-	w.mu.Lock()
+// changeBatch lets SQS know until when messages are invisible, as that is by now. Of one
+// message one change is under way at a time, so that none is overtaken by another.
+func (b *inbox) changeBatch(ctx context.Context, batch []change) []change {
+	b.mu.Lock()
 	batch = slices.DeleteFunc(batch, func(c change) bool {
-		_, held := w.held[c.renews]
-		return c.renews != nil && !held
+		if c.renews && c.of.released {
+			return true
+		}
+		c.of.resend = c.of.resend || c.of.sending
+		skip := c.of.sending
+		c.of.sending = true
+		return skip
 	})
-	w.mu.Unlock()
+	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
+	for i, c := range batch {
+		seconds := max((time.Until(c.of.hidden)+time.Second-1)/time.Second, 0)
+		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: c.of.receipt(), VisibilityTimeout: int32(seconds)}
+	}
+	b.mu.Unlock()
 	if len(batch) == 0 {
 		return nil
 	}
-	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
-	for i, c := range batch {
-		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(c.receipt),
-			VisibilityTimeout: int32((c.after + time.Second - 1) / time.Second)}
-	}
-	out, err := w.api.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(batch[0].url), Entries: entries})
+	out, err := asked(ctx, b.api.ChangeMessageVisibilityBatch, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(batch[0].of.src.url), Entries: entries})
+	var repeat []change
 	if err != nil {
-		return w.again(batch, "changing the visibility of messages", err, nil)
+		repeat = b.again(ctx, batch, "change visibility", err, nil)
+	} else {
+		repeat = b.again(ctx, batch, "change visibility", nil, out.Failed)
 	}
-	return w.again(batch, "changing the visibility of messages", nil, out.Failed)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range batch {
+		if c.of.sending = false; c.of.resend {
+			c.of.resend = false
+			same := func(r change) bool { return r.of == c.of }
+			repeat = append(slices.DeleteFunc(repeat, same), change{of: c.of, renews: !c.of.released})
+		}
+	}
+	return repeat
 }

@@ -42,10 +42,10 @@ func TestReceivesAtOnce(t *testing.T) {
 		waiting int // at least, at some time
 		most    int // that wait
 	}{
-		"few":     {9, 0, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 1, 0, 16},
-		"many":    {5000, time.Millisecond, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 4, 20, 160},
-		"slow":    {200, time.Second, false, asyncq.Queues{Normal: asyncq.DefaultQueues.Normal}, 3, 10, 16},
-		"ordered": {200, 0, true, asyncq.Queues{Ordered: asyncq.DefaultQueues.Ordered}, 1, 0, 16},
+		"few":     {9, 0, false, asyncq.Queues{Normal: testQueues.Normal}, 1, 0, 16},
+		"many":    {5000, time.Millisecond, false, asyncq.Queues{Normal: testQueues.Normal}, 4, 20, 160},
+		"slow":    {200, time.Second, false, asyncq.Queues{Normal: testQueues.Normal}, 3, 10, 16},
+		"ordered": {200, 0, true, asyncq.Queues{Ordered: testQueues.Ordered}, 1, 0, 16},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

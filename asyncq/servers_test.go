@@ -2,9 +2,11 @@ package asyncq_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,9 +68,10 @@ func TestServers(t *testing.T) {
 	blobs := s3blobs.New(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }), "blobs")
 
 	const jobs = 60
-	producer := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) {
+	producer, err := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) {
 		o.Queues, o.Status, o.Payloads, o.OffloadBytes = names, status, blobs, 2000
 	})
+	require.NoError(t, err)
 	var requests []asyncq.Request[string]
 	var ids []string
 	for i := range jobs {
@@ -88,11 +91,22 @@ func TestServers(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEmpty(t, objects.Contents, "large payloads are in S3")
 
+	// Each job with a group fails once: those behind it wait.
+	var mu sync.Mutex
+	order := map[string][]int{}
 	var poisoned atomic.Int64
 	worker := asyncq.NewWorker(queues, func(_ context.Context, job *asyncq.Job[string]) error {
 		if job.ID == "job-13" {
 			poisoned.Add(1)
 			return fmt.Errorf("attempt %d", job.Attempt)
+		}
+		if job.Group != "" {
+			if job.Attempt == 1 {
+				return errors.New("not yet")
+			}
+			mu.Lock()
+			order[job.Group] = append(order[job.Group], len(job.Payload))
+			mu.Unlock()
 		}
 		return job.SetResult(len(job.Payload))
 	}, func(o *asyncq.WorkerOptions) {
@@ -120,6 +134,11 @@ func TestServers(t *testing.T) {
 		size, err := asyncq.Result[int](ctx, blobs, s)
 		require.NoError(t, err)
 		assert.Equal(t, i*90, size)
+	}
+	assert.Len(t, order, 4)
+	for group, sizes := range order {
+		assert.IsIncreasing(t, sizes, group)
+		assert.Len(t, sizes, 5)
 	}
 	assert.EqualValues(t, 3, poisoned.Load(), "the attempts of the job that cannot be done")
 	letters := 0

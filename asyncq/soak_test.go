@@ -26,7 +26,7 @@ type mortal struct {
 	rand   *rand.Rand
 	left   int // calls until death; negative means none
 	dead   bool
-	flaky  float64 // the share of calls to the status store that fail
+	flaky  float64 // the share of calls that fail, to the status store and to SQS
 	kill   func()
 	status asyncq.StatusStore
 	blobs  asyncq.BlobStore
@@ -63,7 +63,7 @@ func (m *mortal) act(flaky bool, call func() error) error {
 }
 
 func acted[In, Out any](m *mortal, ctx context.Context, in In, call func(context.Context, In, ...func(*sqs.Options)) (Out, error)) (out Out, err error) {
-	err = m.act(false, func() (err error) {
+	err = m.act(true, func() (err error) {
 		out, err = call(ctx, in)
 		return err
 	})
@@ -142,11 +142,13 @@ func (o *once) Put(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// Ten thousand jobs, workers that die at every kind of step, handlers
-// that fail. Every accepted job is completed or a dead letter, and not both; each
-// has one result; each end is told at least once, under one id.
+// Many jobs, with groups and without, workers that die at every kind of step,
+// handlers that fail, a status store and an SQS that fail at random. Every accepted
+// job is completed or a dead letter, and not both; each has one result; each end is
+// told at least once, under one id; each job of a group begins when the one before it
+// has ended.
 func TestSoak(t *testing.T) {
-	for name, flaky := range map[string]float64{"workers are killed": 0, "and the status store fails": 0.03} {
+	for name, flaky := range map[string]float64{"workers are killed": 0, "and SQS and the status store fail": 0.03} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { soak(t, flaky) })
 		})
@@ -154,10 +156,7 @@ func TestSoak(t *testing.T) {
 }
 
 func soak(t *testing.T, flaky float64) {
-	jobs := 10_000
-	if testing.Short() {
-		jobs = 1_000
-	}
+	jobs := max(*jobsFlag, 1000)
 	random := rand.New(rand.NewPCG(1, 2))
 	w := newWorld(t)
 	results := &once{MemoryBlobs: asyncq.NewMemoryBlobs(), puts: map[string]int{}}
@@ -166,7 +165,14 @@ func soak(t *testing.T, flaky float64) {
 	var mu sync.Mutex
 	told := map[string]map[string]bool{}
 	deaths := 0
+	before := map[string]string{} // the job before one of a group
 	handler := func(ctx context.Context, job *asyncq.Job[string]) error {
+		if last := before[job.ID]; last != "" {
+			s, err := w.status.Get(context.Background(), last)
+			if assert.NoError(t, err) && !s.State.Done() {
+				t.Errorf("%s begins while %s before it is %s", job.ID, last, s.State)
+			}
+		}
 		timer := time.NewTimer(time.Duration(len(job.ID)%7+1) * 100 * time.Millisecond)
 		defer timer.Stop()
 		select {
@@ -179,8 +185,18 @@ func soak(t *testing.T, flaky float64) {
 			return errors.New("always")
 		case rand.IntN(20) == 0:
 			return errors.New("at times")
+		case rand.IntN(50) == 0:
+			return asyncq.JobRetry(rand.N(3*time.Hour), nil)
 		}
 		return job.SetResult(job.Payload)
+	}
+
+	last := map[string]string{}
+	for i := range jobs {
+		if i%5 == 2 {
+			group, id := fmt.Sprint("group-", i%97), fmt.Sprint("job-", i)
+			before[id], last[group] = last[group], id
+		}
 	}
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -191,9 +207,9 @@ func soak(t *testing.T, flaky float64) {
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
 			for ctx.Err() == nil {
 				life, kill := context.WithCancel(ctx)
-				m := &mortal{rand: random, left: 1 + random.IntN(3000), flaky: flaky, kill: kill, status: w.status, blobs: w.results, QueueAPI: w.queues}
+				m := &mortal{rand: random, left: 1 + random.IntN(min(3000, jobs)), flaky: flaky, kill: kill, status: w.status, blobs: w.results, QueueAPI: w.queues}
 				worker := asyncq.NewWorker(m, handler, func(o *asyncq.WorkerOptions) {
-					o.Status, o.Results, o.Logger = m, mortalBlobs{m}, quiet()
+					o.Queues, o.Status, o.Results, o.Logger = testQueues, m, mortalBlobs{m}, quiet()
 					o.DrainTimeout, o.DrainGrace = time.Second, time.Second
 					o.Notifier = asyncq.NotifierFunc(func(_ context.Context, n asyncq.Notification) error {
 						return m.act(false, func() error {
@@ -282,7 +298,7 @@ func soak(t *testing.T, flaky float64) {
 	}
 	assert.Equal(t, jobs, completed+len(dead))
 	assert.Equal(t, completed, len(results.puts), "results that no completed job has")
-	q := asyncq.DefaultQueues
+	q := testQueues
 	for _, name := range []string{q.High, q.Normal, q.Low, q.Ordered} {
 		assert.Equal(t, [3]string{"0", "0", "0"}, w.inQueue(name), name)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
-// State is where a job stands: queued → processing → completed, failed or
-// cancelled; a job that is tried again is queued in between.
+// State is the state of a job: queued → processing → completed, failed or cancelled. A
+// job that is tried again is queued in between.
 type State string
 
 // The states.
@@ -21,11 +22,11 @@ const (
 	Processing State = "processing"
 	Completed  State = "completed"
 	Failed     State = "failed"
-	Cancelled  State = "cancelled"
+	Canceled   State = "cancelled"
 )
 
 // Done reports whether a job in this state has ended.
-func (s State) Done() bool { return s == Completed || s == Failed || s == Cancelled }
+func (s State) Done() bool { return s == Completed || s == Failed || s == Canceled }
 
 // Status is what is known of a job.
 type Status struct {
@@ -35,13 +36,17 @@ type Status struct {
 	Queue    string            `json:"queue,omitempty"` // its name
 	Metadata map[string]string `json:"metadata,omitempty"`
 
-	// Attempt counts how often a worker has begun, from 1. Lease is that of
-	// the worker that has it, and LeaseUntil when another may take it.
+	// Attempt counts how often a worker has started the job, from 1. Lease is the
+	// lease of the last attempt, and LeaseUntil the time after which another worker
+	// may take the job.
 	Attempt    int       `json:"attempt,omitempty"`
 	Lease      string    `json:"lease,omitempty"`
 	LeaseUntil time.Time `json:"lease_until,omitzero"`
 
-	// Step of Steps says how far the handler is, as it told by Job.Progress.
+	// RetryAt is the earliest time at which a waiting job is started again.
+	RetryAt time.Time `json:"retry_at,omitzero"`
+
+	// Step and Steps are the progress of the handler, from Job.Progress.
 	Step  int `json:"step,omitempty"`
 	Steps int `json:"steps,omitempty"`
 
@@ -49,53 +54,68 @@ type Status struct {
 	StartedAt  time.Time `json:"started_at,omitzero"` // of the last attempt
 	UpdatedAt  time.Time `json:"updated_at"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
-	ExpiresAt  time.Time `json:"expires_at"` // when the store may forget it
+	ExpiresAt  time.Time `json:"expires_at"` // when the store may remove it
 
-	// ErrorClass is what went wrong last, such as "throttled" or "panic":
-	// the kind of a *bedrockx.Error, or what an error's ErrorClass method
-	// says. An error's text is not kept: it may quote the prompt.
+	// ErrorClass is the class of the last error, such as "throttled" or "panic": the
+	// kind of a *bedrockx.Error, or what an error's ErrorClass method returns. The
+	// text of an error is not kept, because it may quote the prompt.
 	ErrorClass string `json:"error_class,omitempty"`
 
-	// ResultKey is where the result is in the worker's Results; empty where
-	// the handler gave none.
+	// ResultKey is the key of the result in the worker's Results. It is empty if the
+	// handler set no result.
 	ResultKey string `json:"result_key,omitempty"`
 
-	// Usage and Cost are what the handler reported, over all attempts that
-	// told.
+	// Usage and Cost are what the handler reported, summed over all attempts that
+	// reported it.
 	Usage bedrockkit.Usage `json:"usage,omitzero"`
 	Cost  *pricing.Amount  `json:"cost,omitempty"`
 
-	// Notified says that the Notifier has taken the job's end, DeadLettered that
-	// the message of a failed job is in the dead-letter queue.
+	// Notified says that the Notifier was called for the end of the job and succeeded.
+	// DeadLettered says that the message of a failed job is in the dead-letter queue.
 	Notified     bool `json:"notified,omitempty"`
 	DeadLettered bool `json:"dead_lettered,omitempty"`
 
-	// PayloadHash is the SHA-256 of the payload's JSON, in hex: an idempotency
-	// key stands for one payload.
+	// Refused says that SQS has refused the message of the job. The job is then
+	// failed, and ErrorClass is the code of SQS. No worker can have it. Its id can be
+	// submitted again.
+	Refused bool `json:"refused,omitempty"`
+
+	// Message is the id of the SQS message whose delivery ended the job.
+	Message string `json:"message_id,omitempty"`
+
+	// PayloadHash is the SHA-256 of the payload's JSON, in hex. It ensures that an id
+	// is used for one payload only.
 	PayloadHash string `json:"payload_sha256,omitempty"`
 
-	// Version counts the writes. A store refuses the update of another one.
+	// Version counts the writes. A store refuses an update with another version.
 	Version int64 `json:"version"`
 }
 
-// A StatusStore keeps statuses. All writes are conditional, so that of two
-// workers that believe to have a job one is refused. It must be safe for
-// concurrent use, and honours its context. queuetest.TestStatusStore is its
-// conformance suite.
+// NotificationID returns the id of the notification of the job's end; see
+// [Notification]. It changes if the job is redriven, or if its id is used again.
+func (s Status) NotificationID() string {
+	return s.ID + "." + string(s.State) + "." + strconv.FormatInt(s.FinishedAt.UnixMilli(), 10)
+}
+
+// A StatusStore keeps statuses. All writes are conditional: if two workers think that
+// they have a job, one is refused. It must be safe for concurrent use, and must return
+// when its context is done. queuetest.TestStatusStore is its conformance suite.
 //
-// A status that has expired does not exist, whether or not it is still stored.
+// A status that has expired counts as not existing, even if it is still stored.
 type StatusStore interface {
-	// Create stores a new status as version 1. The error for an id that
-	// exists wraps [ErrExists].
+	// Create stores a new status as version 1. If the id exists, the error wraps
+	// [ErrExists].
 	Create(ctx context.Context, s Status) error
 
-	// Get returns the status of an id. The error for one that does not exist
-	// wraps [ErrNotFound].
+	// Get returns the status of an id. If it does not exist, the error wraps
+	// [ErrNotFound].
 	Get(ctx context.Context, id string) (Status, error)
 
-	// Update replaces the status whose stored version is s.Version, and
-	// stores it as the next version. The error for another version wraps
-	// [ErrConflict], that for an id that does not exist [ErrNotFound].
+	// Update replaces the status whose stored version is s.Version and whose CreatedAt
+	// is s.CreatedAt, and stores it as the next version. If one of them differs, the
+	// error wraps [ErrConflict]. If the id does not exist, it wraps [ErrNotFound]. (If
+	// an id is used again after it has expired, its versions begin at 1 again; only
+	// CreatedAt distinguishes the two jobs.)
 	Update(ctx context.Context, s Status) error
 }
 
@@ -110,8 +130,8 @@ var (
 // one process.
 func NewMemoryStatus() *MemoryStatus { return &MemoryStatus{statuses: map[string]Status{}} }
 
-// MemoryStatus is a StatusStore in memory. What has expired is forgotten as new
-// ones come.
+// MemoryStatus is a StatusStore in memory. Expired statuses are removed when new ones
+// are created.
 type MemoryStatus struct {
 	mu       sync.Mutex
 	statuses map[string]Status
@@ -167,7 +187,7 @@ func (m *MemoryStatus) Update(ctx context.Context, s Status) error {
 	switch {
 	case !ok || old.expired(time.Now()):
 		return fmt.Errorf("updating the status of %s: %w", s.ID, ErrNotFound)
-	case old.Version != s.Version:
+	case old.Version != s.Version || !old.CreatedAt.Equal(s.CreatedAt):
 		return fmt.Errorf("updating the status of %s: %w", s.ID, ErrConflict)
 	}
 	s.Version++

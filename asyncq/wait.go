@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// WaitOptions say how [Wait] and [WaitAll] ask. The zero value of a field means
+// WaitOptions are the options of [Wait] and [WaitAll]. The zero value of a field means
 // its default.
 type WaitOptions struct {
-	// BaseDelay and MaxDelay bound the time between two looks at a status,
-	// which doubles. The defaults are 100 ms and 5 s.
+	// BaseDelay and MaxDelay bound the time between two reads of a status, which
+	// doubles each time. The defaults are 100 ms and 5 s.
 	BaseDelay, MaxDelay time.Duration
 
-	// Concurrency bounds the statuses that WaitAll looks at at once; the
-	// default is 8.
+	// Concurrency bounds how many statuses WaitAll reads at the same time. The default
+	// is 8.
 	Concurrency int
 
-	// Progress is called by WaitAll with each change that it has seen, also of
-	// jobs that have not ended. It is called by one goroutine at a time.
+	// Progress is called by WaitAll with each change of a status, including jobs that
+	// have not ended. It is called by one goroutine at a time.
 	Progress func(Status)
 }
 
@@ -34,8 +34,8 @@ func (o WaitOptions) resolved() WaitOptions {
 	return o
 }
 
-// Wait returns the status of a job when it has ended, whichever way. A status
-// that the store does not have is an error that wraps [ErrNotFound].
+// Wait waits until a job has ended, completed or not, and returns its status. If the
+// store does not have the status, the error wraps [ErrNotFound].
 func Wait(ctx context.Context, store StatusStore, id string, optFns ...func(*WaitOptions)) (Status, error) {
 	for s, err := range WaitAll(ctx, store, []string{id}, optFns...) {
 		return s, err
@@ -43,10 +43,10 @@ func Wait(ctx context.Context, store StatusStore, id string, optFns ...func(*Wai
 	return Status{}, context.Cause(ctx)
 }
 
-// WaitAll yields the status of each job as it ends, so that a batch can be worked
-// with before all of it is done. The error of one job comes with its id in the
-// status, and the others go on; an error without an id is the last thing: that of
-// the context.
+// WaitAll yields the status of each job when it ends, so that you can use the first
+// results of a batch before all jobs are done. If one job has an error, the error is
+// yielded with its id in the status, and the others go on. An error without an id is
+// the error of the context; it is yielded last.
 func WaitAll(ctx context.Context, store StatusStore, ids []string, optFns ...func(*WaitOptions)) iter.Seq2[Status, error] {
 	var o WaitOptions
 	for _, fn := range optFns {
@@ -75,7 +75,7 @@ func WaitAll(ctx context.Context, store StatusStore, ids []string, optFns ...fun
 				if err != nil && !errors.Is(err, ErrNotFound) && open[id] < 0 {
 					err = fmt.Errorf("asking for the status of %s: %w", id, err)
 				} else if err != nil && !errors.Is(err, ErrNotFound) {
-					// Once may be a moment of the store's; twice is told.
+					// Once may be a moment of the store's; twice is reported.
 					open[id] = -1
 					rest = append(rest, id)
 					continue
@@ -115,25 +115,28 @@ func getAll(ctx context.Context, store StatusStore, ids []string, atOnce int) ([
 	for i, id := range ids {
 		slots <- struct{}{}
 		wg.Go(func() {
-			statuses[i], errs[i] = store.Get(ctx, id)
-			<-slots
+			defer func() { <-slots }()
+			errs[i] = errExited // until there is an answer
+			errs[i] = guarded("the status store", func() (err error) {
+				statuses[i], err = store.Get(ctx, id)
+				return err
+			})
 		})
 	}
 	wg.Wait()
 	return statuses, errs
 }
 
-// CancelJob ends a job as cancelled. One that is queued will not be begun; of one
-// that is worked on, the handler's context ends when its worker renews the lease.
-// A job that has ended stays as it is, and its status is returned without an
-// error.
+// CancelJob ends a job as canceled. A queued job will not start. If the job runs, the
+// handler's context ends when its worker next renews the lease. If the job has ended,
+// CancelJob does not change it, and returns its status without an error.
 func CancelJob(ctx context.Context, store StatusStore, id string) (Status, error) {
 	for range 10 {
 		s, err := store.Get(ctx, id)
 		if err != nil || s.State.Done() {
 			return s, err
 		}
-		s.State, s.FinishedAt = Cancelled, time.Now().UTC()
+		s.State, s.FinishedAt = Canceled, time.Now().UTC()
 		s.UpdatedAt, s.Lease, s.LeaseUntil = s.FinishedAt, "", time.Time{}
 		err = store.Update(ctx, s)
 		if err == nil {
@@ -147,12 +150,13 @@ func CancelJob(ctx context.Context, store StatusStore, id string) (Status, error
 	return Status{}, fmt.Errorf("cancelling job %s: %w", id, ErrConflict)
 }
 
-// ErrNoResult is the error of asking for the result of a job that has none: it has
-// not ended, has failed or was cancelled, or its handler gave none.
+// ErrNoResult is the error of Result if the job has no result: it has not ended, has
+// failed or was canceled, or its handler set none.
 var ErrNoResult = errors.New("the job has no result")
 
-// Result returns the result of a job that has completed, read into an R: what its
-// handler gave to [Job.SetResult]. The status says where it is.
+// Result returns the result of a completed job: the value that its handler passed to
+// [Job.SetResult], decoded into an R. s says where it is stored. It returns
+// ErrNoResult if the job has no result.
 func Result[R any](ctx context.Context, results BlobStore, s Status) (R, error) {
 	var result R
 	if s.State != Completed || s.ResultKey == "" {

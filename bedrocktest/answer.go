@@ -23,6 +23,9 @@ type answer struct {
 	latency      time.Duration
 	firstByte    time.Duration
 
+	streamed bool
+	native   family // that of the model, for Converse
+
 	guardedInput, guardedOutput *finding // what a guardrail found
 }
 
@@ -36,6 +39,7 @@ func (x *exchange) complete(r *Reply) *answer {
 	s, req := x.s, x.req
 	a := &answer{req: req, stop: r.stop, tier: r.tier, guardedInput: x.guarded}
 	a.id = identifier(24, "message", string(req.Body), string(req.Model))
+	a.streamed, a.native = req.Op.Streaming(), s.nativeFamily(req.Model)
 	tool := false
 	for i, b := range r.blocks {
 		switch {
@@ -47,8 +51,9 @@ func (x *exchange) complete(r *Reply) *answer {
 			b.ToolUse, tool = &call, true
 		case b.Reasoning != nil:
 			reasoning := *b.Reasoning
-			if reasoning.Signature == "" && reasoning.Redacted == nil {
-				reasoning.Signature = base64.StdEncoding.EncodeToString([]byte(identifier(60, "signature", reasoning.Text)))
+			// Claude alone signs what it thought.
+			if reasoning.Signature == "" && reasoning.Redacted == nil && s.isClaude(req) {
+				reasoning.Signature = s.sign(req, reasoning.Text)
 			}
 			b.Reasoning = &reasoning
 		}
@@ -63,9 +68,7 @@ func (x *exchange) complete(r *Reply) *answer {
 			a.stop = bedrockkit.StopToolUse
 		}
 		a.cutAtStopSequence(req.StopSequences)
-		if req.MaxTokens > 0 {
-			a.cutAtTokens(req.MaxTokens)
-		}
+		a.cutAtTokens(s.mostTokens(req))
 	}
 	a.guardAnswer()
 	if r.usage != nil {
@@ -86,6 +89,29 @@ func (x *exchange) complete(r *Reply) *answer {
 	a.firstByte = firstByteLatency
 	a.latency = a.firstByte + atRate(a.usage.OutputTokens, rate)
 	return a
+}
+
+// sign is the signature of what the model thought. It tells what the block is
+// bound to, where the model binds it.
+func (s *Server) sign(req *Request, text string) string {
+	if s.capability(req.Model).Thinking.BoundTo("prefix") {
+		return req.prefix(len(req.Messages)).signature(text)
+	}
+	return base64.StdEncoding.EncodeToString([]byte(identifier(60, "signature", text)))
+}
+
+// maxAnswer is the longest answer of a model whose own is not known.
+const maxAnswer = 128_000
+
+// mostTokens is the longest answer that the request allows.
+func (s *Server) mostTokens(req *Request) int64 {
+	if req.MaxTokens > 0 {
+		return req.MaxTokens
+	}
+	if n := s.capability(req.Model).MaxOutput; n > 0 {
+		return int64(n)
+	}
+	return maxAnswer
 }
 
 // atRate is how long n tokens take at a rate a second, which may be tiny.
@@ -212,7 +238,7 @@ func (a *answer) outputTokens() int64 {
 }
 
 // input is a tool call's input as a JSON object, for a body that is not
-// streamed: one that was cut or is no JSON cannot be in it and becomes {}.
+// streamed: one that was cut or is not JSON cannot be in it and becomes {}.
 func (c *ToolCall) input() json.RawMessage {
 	if len(c.Input) == 0 || !json.Valid(c.Input) {
 		return json.RawMessage("{}")

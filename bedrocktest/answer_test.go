@@ -244,7 +244,7 @@ func TestPromptCache(t *testing.T) {
 func TestQuotas(t *testing.T) {
 	clock := bedrocktest.NewClock(time.Unix(1_700_000_000, 0))
 	srv := echoServer(t, func(o *bedrocktest.Options) {
-		o.Now = clock.Now
+		o.Now, o.Ignore = clock.Now, []bedrocktest.Rule{bedrocktest.RuleMaxTokens}
 		o.Quotas = map[bedrockkit.ModelID]bedrocktest.Quota{
 			"anthropic.claude-haiku-4-5-20251001-v1:0": {TokensPerMinute: 1000, Burndown: 5},
 			"amazon.nova-lite-v1:0":                    {RequestsPerMinute: 2},
@@ -290,6 +290,7 @@ func TestQuotaIsSettledFirst(t *testing.T) {
 	transports(t, func(t *testing.T, opt func(*bedrocktest.Options)) {
 		srv := echoServer(t, opt, func(o *bedrocktest.Options) {
 			o.Quotas = map[bedrockkit.ModelID]bedrocktest.Quota{"amazon.nova-lite-v1:0": {TokensPerMinute: 1_000_000}}
+			o.Ignore = []bedrocktest.Rule{bedrocktest.RuleMaxTokens}
 		})
 		in := types.InferenceConfiguration{MaxTokens: aws.Int32(900_000)}
 		client := srv.Client(noRetry)
@@ -310,10 +311,10 @@ func TestQuotaIsSettledFirst(t *testing.T) {
 
 // No number that a client sends gets around a quota.
 func TestQuotaOfAbsurdRequests(t *testing.T) {
-	const model = "anthropic.claude-haiku-4-5-20251001-v1:0"
+	const model = haiku
 	clock := bedrocktest.NewClock(time.Unix(1_700_000_000, 0))
 	srv := echoServer(t, func(o *bedrocktest.Options) {
-		o.Now = clock.Now
+		o.Now, o.Ignore = clock.Now, []bedrocktest.Rule{bedrocktest.RuleMaxTokens}
 		o.Quotas = map[bedrockkit.ModelID]bedrocktest.Quota{model: {TokensPerMinute: 1000}}
 	})
 	invoke := func(maxTokens string) int {
@@ -328,7 +329,7 @@ func TestQuotaOfAbsurdRequests(t *testing.T) {
 }
 
 func TestCohereMaxTokensBesideToolResults(t *testing.T) {
-	srv := echoServer(t)
+	srv := echoServer(t, allowEnded)
 	resp, body := do(t, srv, request(t, srv, "/model/cohere.command-r-v1:0/invoke",
 		`{"max_tokens":-5,"tool_results":[{"call":{"name":"f","parameters":{}},"outputs":[{"a":1}]}]}`))
 	assert.Equal(t, 400, resp.StatusCode)

@@ -2,7 +2,6 @@ package bedrocktest
 
 import (
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
@@ -14,13 +13,17 @@ import (
 // for faster model inference", Bedrock User Guide.
 
 type cachePart struct {
-	key    uint64
-	tokens int64
-	ttl    string // of the cache point after it; empty if there is none
+	kind    string // "tools", "system", or the role of its message
+	message int    // the number of its message
+	key     uint64
+	tokens  int64
+	ttl     string // of the cache point after it; empty if there is none
 }
 
+// cachePart adds a part. One of a message belongs to the message that is added to
+// the conversation after its parts.
 func (c *Conversation) cachePart(kind, content string, tokens int64) {
-	c.cache = append(c.cache, cachePart{key: digest(kind, content), tokens: tokens})
+	c.cache = append(c.cache, cachePart{kind: kind, message: len(c.Messages), key: digest(kind, content), tokens: tokens})
 }
 
 // cacheMark puts a cache point after the last part.
@@ -50,23 +53,19 @@ type cacheEntry struct {
 // longer prefix that it knows, for Claude. Other models match at cache points.
 const cacheLookback = 20
 
-// cacheMinimum is the shortest prefix in tokens that a model caches. Source:
-// the table of supported models of the same page.
+// cacheMinimum is the shortest prefix in tokens that a model caches.
 func (s *Server) cacheMinimum(model bedrockkit.ModelID) int64 {
 	if s.opts.CacheMinTokens > 0 {
 		return s.opts.CacheMinTokens
 	}
-	base := string(s.resolve(model).Base())
-	switch {
-	case strings.Contains(base, "claude-haiku-4-5"), strings.Contains(base, "claude-opus-4-5"):
-		return 4096
-	case strings.Contains(base, "claude-3-5-haiku"):
-		return 2048
-	case strings.HasPrefix(base, "amazon.nova"):
-		return 1000
+	if n := s.capability(model).PromptCache.MinTokens; n > 0 {
+		return int64(n)
 	}
-	return 1024
+	return defaultCacheMinimum
 }
+
+// defaultCacheMinimum is the shortest prefix of a model whose own is not known.
+const defaultCacheMinimum = 1024
 
 // usageOf counts a request and its answer, and reads and writes the cache.
 func (s *Server) usageOf(req *Request, output int64) bedrockkit.Usage {

@@ -2,6 +2,7 @@ package bedrocktest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strings"
 )
@@ -17,6 +18,9 @@ type Conversation struct {
 	Temperature   *float64
 	TopP          *float64
 	StopSequences []string
+
+	// Thinking is how the model was asked to reason.
+	Thinking Thinking
 
 	// OutputSchema is the JSON Schema that the answer must fit, if one was
 	// asked for.
@@ -79,6 +83,54 @@ type Tool struct {
 type ToolChoice struct {
 	Mode string // "auto", "any", "tool", "none"; empty if it was not set
 	Name string // of the tool, with mode "tool"
+}
+
+// Thinking is how a request asks the model to reason, in the words of the model
+// family: "thinking" and "output_config" of Anthropic, "reasoningConfig" of
+// Nova, "reasoning_effort" of OpenAI, outputConfig of Converse. What was not said
+// is zero.
+type Thinking struct {
+	Mode    string // "enabled", "adaptive", "disabled"…
+	Budget  int64  // in tokens
+	Effort  string // "low", "medium", "high"…
+	Omitted bool   // the reasoning is not to be shown: its text is empty
+}
+
+// asked reports whether the request wants reasoning.
+func (t Thinking) asked() bool {
+	switch t.Mode {
+	case "", "disabled", "none":
+		return t.Mode == "" && t.Effort != "" && t.Effort != "none"
+	}
+	return true
+}
+
+// readThinking reads the fields of a model's own body that ask for reasoning.
+func readThinking(fields json.RawMessage) (t Thinking) {
+	var v struct {
+		Thinking struct {
+			Type    string `json:"type"`
+			Budget  int64  `json:"budget_tokens"`
+			Display string `json:"display"`
+		} `json:"thinking"`
+		OutputConfig struct {
+			Effort string `json:"effort"`
+		} `json:"output_config"`
+		ReasoningConfig struct {
+			Type   string `json:"type"`
+			Effort string `json:"maxReasoningEffort"`
+		} `json:"reasoningConfig"`
+		ReasoningEffort string `json:"reasoning_effort"`
+		Reasoning       struct {
+			Effort string `json:"effort"`
+		} `json:"reasoning"`
+	}
+	// A field of another type is refused elsewhere; the others are read.
+	_ = json.Unmarshal(fields, &v)
+	t.Mode = cmp.Or(v.Thinking.Type, v.ReasoningConfig.Type)
+	t.Budget, t.Omitted = v.Thinking.Budget, v.Thinking.Display == "omitted"
+	t.Effort = cmp.Or(v.OutputConfig.Effort, v.ReasoningConfig.Effort, v.ReasoningEffort, v.Reasoning.Effort)
+	return t
 }
 
 // LastText is the text of the last user message, its blocks joined by newlines.

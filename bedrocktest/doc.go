@@ -25,7 +25,11 @@
 //
 // The server refuses what Bedrock refuses, with Bedrock's error names, statuses
 // and messages: unknown models, blank texts, tool results without their calls,
-// a maxTokens of 0, requests without an Authorization header. A test that was
+// a maxTokens of 0, requests without an Authorization header. It refuses what the
+// model refuses, by the table of models of the root package: a [Rule] says which,
+// and [Options.Ignore] switches it off. Models that have ended answer with 404,
+// unless [Options.AllowEnded] is set. What no source says is not refused. Package
+// conformance holds the answers against the service. A test that was
 // started with [NewServer] fails when a scripted reply was left over or a
 // request came that nothing answered, and then logs the conversation.
 //

@@ -16,9 +16,18 @@ type Responder func(ctx context.Context, req *Request) *Reply
 
 // Echo is a Responder that can hold a conversation without knowing anything.
 // A tool choice of "any" or "tool" is honoured by calling the tool with an
-// input that fits its schema; tool results are told back; an output schema is
-// answered with a value that fits it; any other text is repeated.
+// input that fits its schema; tool results are repeated; an output schema is
+// answered with a value that fits it; any other text is repeated. Where a
+// request asks for reasoning, the answer begins with some.
 func Echo(_ context.Context, req *Request) *Reply {
+	r := NewReply()
+	if req.Thinking.asked() {
+		b := &ReasoningBlock{}
+		if !req.Thinking.Omitted {
+			b.Text = "I have to answer this: " + strings.TrimSpace(req.LastText())
+		}
+		r.Block(Block{Reasoning: b})
+	}
 	if results := req.ToolResults(); len(results) > 0 {
 		var parts []string
 		for _, r := range results {
@@ -32,19 +41,19 @@ func Echo(_ context.Context, req *Request) *Reply {
 			}
 			parts = append(parts, name+verb+r.Text())
 		}
-		return Text(strings.Join(parts, "\n"))
+		return r.Text(strings.Join(parts, "\n"))
 	}
 	if tool, ok := req.chosenTool(); ok {
-		return ToolUse(tool.Name, Sample(tool.Schema))
+		return r.ToolUse(tool.Name, Sample(tool.Schema))
 	}
 	if len(req.OutputSchema) > 0 {
-		return Text(string(Sample(req.OutputSchema)))
+		return r.Text(string(Sample(req.OutputSchema)))
 	}
 	text := strings.TrimSpace(req.LastText())
 	if text == "" {
 		text = "I have received your message."
 	}
-	return Text("You said: " + text)
+	return r.Text("You said: " + text)
 }
 
 // chosenTool is the tool that the tool choice wants called.

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 )
 
@@ -97,7 +98,7 @@ func ExampleServer_Control() {
 	}
 	defer srv.Close()
 
-	srv.Control(bedrocktest.OpConverse, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+	srv.Control(bedrockkit.OpConverse, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
 		return bedrocktest.Exception("AccessDeniedException")
 	})
 	_, err = ask(srv.Client(), "Hello")

@@ -84,6 +84,7 @@ func (anthropic) read(req *Request) *Reply {
 		c.MaxTokens = *body.MaxTokens
 	}
 	c.Temperature, c.TopP, c.StopSequences = body.Temperature, body.TopP, body.StopSequences
+	c.Thinking = readThinking(req.Body)
 	if c.OutputSchema = body.OutputConfig.Format.Schema; c.OutputSchema == nil {
 		c.OutputSchema = body.OutputFormat.Schema
 	}
@@ -198,8 +199,8 @@ func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 		return invalid("messages: at least one message is required")
 	}
 	for i, m := range req.Messages {
-		if m.Role != "user" && m.Role != "assistant" {
-			return invalid(`messages: Unexpected role "%s". Allowed roles are "user" or "assistant".`, m.Role)
+		if m.Role != "user" && m.Role != "assistant" && m.Role != "system" { // of which newer models take one
+			return invalid(unexpectedRole, m.Role)
 		}
 		if i == 0 && m.Role != "user" {
 			return invalid("messages: first message must use the \"user\" role")
@@ -240,7 +241,7 @@ func validateAnthropic(req *Request, body *anthropicRequest) *Reply {
 	if r := checkToolChoice(&req.Conversation, "Tool '%s' not found in provided tools"); r != nil {
 		return r
 	}
-	if r := checkCacheMarks(req.cacheMarks, func(ttl string) *Reply {
+	if r := checkCacheMarks(req, func(ttl string) *Reply {
 		if ttl == "1h" {
 			return nil
 		}

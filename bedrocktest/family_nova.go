@@ -18,6 +18,7 @@ func (nova) read(req *Request) *Reply {
 		InferenceConfig struct {
 			MaxNewTokens *int64 `json:"max_new_tokens"`
 			Stop         []string
+			Reasoning    json.RawMessage `json:"reasoningConfig"`
 		} `json:"inferenceConfig"`
 	}
 	if json.Unmarshal(req.Body, &body) != nil || json.Unmarshal(req.Body, &more) != nil {
@@ -32,13 +33,17 @@ func (nova) read(req *Request) *Reply {
 	tier, latency := req.tier, req.latency // the headers say them here
 	req.readConverse(&body)
 	req.tier, req.latency = tier, latency
+	req.Thinking = readThinking(req.Body)
+	if more.InferenceConfig.Reasoning != nil {
+		req.Thinking = readThinking(marshal(object{"reasoningConfig": more.InferenceConfig.Reasoning}))
+	}
 	if req.cachedTools {
 		return invalid("Malformed input request: extraneous key [cachePoint] is not permitted, please reformat your input and try again.")
 	}
 	// An empty system block, which clients send where there is no system prompt,
 	// is taken here.
 	body.System = slices.DeleteFunc(body.System, func(b json.RawMessage) bool { return string(bytes.TrimSpace(b)) == "{}" })
-	return validateConverse(req, &body, false)
+	return validateConverse(req, &body, "amazon.nova-")
 }
 
 func (nova) body(a *answer) []byte {

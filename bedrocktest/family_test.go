@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 )
 
@@ -23,6 +24,7 @@ const (
 	large24  = "mistral.mistral-large-2407-v1:0"
 	large3   = "mistral.mistral-large-3-675b-instruct"
 	commandR = "cohere.command-r-v1:0"
+	gptOSS   = "openai.gpt-oss-120b-1:0"
 )
 
 // One reply, in the body of each family, streamed and not.
@@ -47,9 +49,14 @@ func TestFamilies(t *testing.T) {
 		{large3, `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"max_tokens":50}`,
 			"choices.0.message.content", "choices.0.finish_reason", "stop", "choices.0.delta.content", "usage"},
 		{commandR, `{"message":"Hi","max_tokens":50}`, "text", "finish_reason", "COMPLETE", "text", "finish_reason"},
+		{gptOSS, `{"messages":[{"role":"developer","content":"Be short."},{"role":"user","content":"Hi"}],"max_completion_tokens":50}`,
+			"choices.0.message.content", "choices.0.finish_reason", "stop", "choices.0.delta.content", "usage"},
+		{"qwen.qwen3-32b-v1:0", `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"max_tokens":50,"stop":"x"}`,
+			"choices.0.message.content", "choices.0.finish_reason", "stop", "choices.0.delta.content", "usage"},
+		{"us.deepseek.r1-v1:0", `{"prompt":"Hi","max_tokens":50}`, "choices.0.text", "choices.0.stop_reason", "stop", "choices.0.text", "choices"},
 	} {
 		t.Run(tt.model, func(t *testing.T) {
-			srv := bedrocktest.NewServer(t, inProcess)
+			srv := bedrocktest.NewServer(t, inProcess, allowEnded)
 			client := srv.Client()
 			reply := bedrocktest.Text("漫画 is fun")
 			srv.Reply(reply, reply)
@@ -113,7 +120,7 @@ func TestFamilyCuts(t *testing.T) {
 		{large24, `{"messages":[{"role":"user","content":"Hi"}],"max_tokens":1}`, "choices.0.stop_reason", "length"},
 		{commandR, `{"message":"Hi","max_tokens":1}`, "finish_reason", "MAX_TOKENS"},
 	} {
-		srv := bedrocktest.NewServer(t, inProcess)
+		srv := bedrocktest.NewServer(t, inProcess, allowEnded)
 		srv.Reply(bedrocktest.Text("One two"))
 		_, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
 		var v any
@@ -124,7 +131,7 @@ func TestFamilyCuts(t *testing.T) {
 }
 
 func TestFamilyValidation(t *testing.T) {
-	srv := echoServer(t)
+	srv := echoServer(t, allowEnded)
 	for _, tt := range []struct{ model, body, want string }{
 		{titan, `{}`, "required key [inputText] not found"},
 		{commandR, `{}`, "required key [message] not found"},
@@ -140,7 +147,7 @@ func TestFamilyValidation(t *testing.T) {
 		{"amazon.titan-embed-text-v2:0", `{"inputText":"x","dimensions":300}`, "#/dimensions: 300"},
 		{"cohere.embed-english-v3", `{"texts":["x"]}`, "#/input_type"},
 		{"cohere.rerank-v3-5:0", `{"query":"x","documents":[]}`, "#/documents"},
-		{"ai21.jamba-1-5-mini-v1:0", `{"x":1}`, "use Converse"},
+		{"twelvelabs.pegasus-1-2-v1:0", `{"x":1}`, "use Converse"},
 	} {
 		resp, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
 		assert.Equal(t, 400, resp.StatusCode)
@@ -217,11 +224,11 @@ func TestEmbeddings(t *testing.T) {
 func TestCountTokensOperation(t *testing.T) {
 	srv := echoServer(t)
 	client := srv.Client(noRetry)
-	base := aws.String("anthropic.claude-3-5-haiku-20241022-v1:0")
+	base := aws.String("anthropic.claude-haiku-4-5-20251001-v1:0")
 	out, err := client.CountTokens(t.Context(), &bedrockruntime.CountTokensInput{ModelId: base,
 		Input: &types.CountTokensInputMemberConverse{Value: types.ConverseTokensRequest{Messages: userText("Hello there, how are you?")}}})
 	require.NoError(t, err)
-	converse, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: base, Messages: userText("Hello there, how are you?")})
+	converse, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(haiku), Messages: userText("Hello there, how are you?")})
 	require.NoError(t, err)
 	assert.Equal(t, *converse.Usage.InputTokens, *out.InputTokens)
 
@@ -259,9 +266,122 @@ func TestReasoningRoundTrip(t *testing.T) {
 // another that has the same fields.
 func TestFamilyThatIsNotKnown(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
-	for _, model := range []string{"cohere.command-text-v14", "amazon.nova-canvas-v1:0"} {
+	for _, model := range []string{"cohere.command-text-v14", "twelvelabs.pegasus-1-2-v1:0"} {
 		resp, body := do(t, srv, request(t, srv, "/model/"+model+"/invoke", `{"prompt":"x"}`))
 		assert.Equal(t, 400, resp.StatusCode)
 		assert.Contains(t, body, "use Converse", model)
+	}
+}
+
+// The Chat Completions of OpenAI-shaped models: tools, reasoning, cached tokens.
+func TestOpenAI(t *testing.T) {
+	const tool = `"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}]`
+	usage := bedrockkit.Usage{InputTokens: 5, CacheReadTokens: 7, OutputTokens: 9}
+	for _, tt := range []struct {
+		model, body string
+		reply       *bedrocktest.Reply
+		want        map[string]any
+		chunks      []string // in the stream
+	}{
+		{gptOSS, `{"messages":[{"role":"user","content":"Hi"}]}`, bedrocktest.Reasoning("Hm.").Text("Yes").Usage(usage),
+			map[string]any{"choices.0.message.content": "<reasoning>Hm.</reasoning>Yes", "usage.prompt_tokens": 12.0, "usage.total_tokens": 21.0,
+				"usage.prompt_tokens_details.cached_tokens": 7.0, "object": "chat.completion", "model": gptOSS},
+			[]string{`"delta":{"content":"</reasoning>"}`, `"cached_tokens":7`, `"object":"chat.completion.chunk"`}},
+		{"deepseek.v3.2", `{"messages":[{"role":"user","content":"Hi"}]}`, bedrocktest.Reasoning("Hm.").Text("Yes"),
+			map[string]any{"choices.0.message.content": "Yes", "choices.0.message.reasoning_content": "Hm.", "usage.completion_tokens_details.reasoning_tokens": 1.0},
+			[]string{`"delta":{"reasoning_content":"Hm."}`}},
+		{gptOSS, `{"messages":[{"role":"user","content":"Hi"}],"tool_choice":{"type":"function","function":{"name":"f"}},` + tool + `}`,
+			bedrocktest.ToolUse("f", map[string]any{"a": 1}),
+			map[string]any{"choices.0.finish_reason": "tool_calls", "choices.0.message.content": nil, "choices.0.message.tool_calls.0.function.arguments": `{"a":1}`},
+			[]string{`"tool_calls":[{"function":{"arguments":"","name":"f"}`, `"finish_reason":"tool_calls"`}},
+	} {
+		srv := bedrocktest.NewServer(t, inProcess)
+		srv.Reply(tt.reply, tt.reply)
+		_, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/invoke", tt.body))
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(body), &v))
+		for path, want := range tt.want {
+			assert.Equal(t, want, at(v, path), path)
+		}
+		out, err := srv.Client().InvokeModelWithResponseStream(t.Context(), &bedrockruntime.InvokeModelWithResponseStreamInput{ModelId: &tt.model, Body: []byte(tt.body)})
+		require.NoError(t, err)
+		var chunks string
+		for e := range out.GetStream().Events() {
+			chunks += string(e.(*types.ResponseStreamMemberChunk).Value.Bytes)
+		}
+		require.NoError(t, out.GetStream().Close())
+		for _, want := range tt.chunks {
+			assert.Contains(t, chunks, want)
+		}
+	}
+}
+
+// What a client says in Chat Completions is read.
+func TestOpenAIRequest(t *testing.T) {
+	srv := echoServer(t)
+	const head = `{"messages":[{"role":"system","content":"s"},{"role":"user","content":"Hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+		{"role":"tool","tool_call_id":"c1","content":"3"}],`
+	for _, tt := range [][2]string{
+		{`"max_tokens":50}`, "f returned: 3"},
+		{`"max_completion_tokens":0}`, "#/max_completion_tokens: 0 is not greater or equal to 1"},
+		{`"stop":7}`, "Malformed input request"},
+		{`"tools":"x"}`, "Malformed input request"},
+	} {
+		_, body := do(t, srv, request(t, srv, "/model/"+gptOSS+"/invoke", head+tt[0]))
+		assert.Contains(t, body, tt[1], tt[0])
+	}
+	_, body := do(t, srv, request(t, srv, "/model/"+gptOSS+"/invoke",
+		`{"messages":[{"role":"user","content":"Hi"}],"reasoning_effort":"low","tool_choice":"required","tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}}}]}`))
+	assert.Contains(t, body, `"arguments":"{\"n\":1}"`)
+	assert.Contains(t, body, "<reasoning>I have to answer this: Hi</reasoning>")
+	first := srv.Requests()[0]
+	assert.Equal(t, []string{"s"}, first.System)
+	assert.Equal(t, "c1", first.Messages[1].Blocks[0].ToolUse.ID)
+}
+
+// Echo reasons where it is asked to, in each family's words.
+func TestEchoReasons(t *testing.T) {
+	const text = "I have to answer this: Hi"
+	for _, tt := range []struct {
+		model, op, body string
+		want            bool
+	}{
+		{haiku, "converse", `{"messages":[` + user + `]}`, false},
+		{haiku, "converse", `{"messages":[` + user + `],"inferenceConfig":{"maxTokens":4000},"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":1024}}}`, true},
+		{haiku, "converse", `{"messages":[` + user + `],"additionalModelRequestFields":{"thinking":{"type":"disabled"}}}`, false},
+		{haiku, "invoke", `{"anthropic_version":"bedrock-2023-05-31","max_tokens":4000,"messages":[{"role":"user","content":"Hi"}],"thinking":{"type":"enabled","budget_tokens":1024}}`, true},
+		{"us.amazon.nova-2-lite-v1:0", "converse", `{"messages":[` + user + `],"additionalModelRequestFields":{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"low"}}}`, true},
+		{gptOSS, "converse", `{"messages":[` + user + `],"additionalModelRequestFields":{"reasoning_effort":"low"}}`, true},
+		{gptOSS, "converse", `{"messages":[` + user + `],"additionalModelRequestFields":{"reasoning_effort":"none"}}`, false},
+	} {
+		srv := echoServer(t)
+		resp, body := do(t, srv, request(t, srv, "/model/"+tt.model+"/"+tt.op, tt.body))
+		require.Equal(t, 200, resp.StatusCode, body)
+		assert.Equal(t, tt.want, strings.Contains(body, text), body)
+		assert.Equal(t, tt.want && tt.model == haiku, strings.Contains(body, `"signature"`), body)
+	}
+}
+
+// The fields of the model's own body, where Converse is asked for them.
+func TestResponseFields(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	reply := bedrocktest.Text("one END two")
+	for paths, want := range map[string]string{
+		`["/stop_sequence"]`:                                     `{"stop_sequence":"END"}`,
+		`["/stop_sequence","/type","/nowhere"]`:                  `{"stop_sequence":"END","type":"message"}`,
+		`["/usage/output_tokens","/usage/a~1b~0"]`:               `{"usage":{"output_tokens":2}}`,
+		`["/usage/output_tokens","/usage/input_tokens","/role"]`: `{"role":"assistant","usage":{"input_tokens":5,"output_tokens":2}}`,
+		`["/nowhere"]`: "",
+	} {
+		body := `{"messages":[` + user + `],"inferenceConfig":{"stopSequences":["END"]},"additionalModelResponseFieldPaths":` + paths + `}`
+		for _, op := range []string{"converse", "converse-stream"} {
+			srv.Reply(reply)
+			_, got := do(t, srv, request(t, srv, "/model/"+haiku+"/"+op, body))
+			if want == "" {
+				assert.NotContains(t, got, "additionalModelResponseFields")
+				continue
+			}
+			assert.Contains(t, got, `"additionalModelResponseFields":`+want, paths)
+		}
 	}
 }

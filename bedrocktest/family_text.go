@@ -160,6 +160,30 @@ func (llama) frames(a *answer) []Frame {
 	return frames
 }
 
+// deepSeekR1 is a prompt for one choice. Source: "DeepSeek models", inference
+// parameters, Bedrock User Guide.
+type deepSeekR1 struct{ mistral }
+
+func (deepSeekR1) choice(text string, stop any) object {
+	return object{"choices": []object{{"index": 0, "text": text, "stop_reason": stop}}}
+}
+
+func (f deepSeekR1) body(a *answer) []byte {
+	text, _ := a.text()
+	return marshal(f.choice(text, stopOrLength(a)))
+}
+
+func (f deepSeekR1) frames(a *answer) []Frame {
+	_, pieces := a.text()
+	var frames []Frame
+	for _, p := range pieces {
+		frames = append(frames, Frame{Type: "choices", Payload: marshal(f.choice(p, nil)), Tokens: CountTokens(p)})
+	}
+	last := f.choice("", stopOrLength(a))
+	last["amazon-bedrock-invocationMetrics"] = a.invocationMetrics()
+	return append(frames, Frame{Type: "choices", Payload: marshal(last)})
+}
+
 type mistral struct{}
 
 func (mistral) read(req *Request) *Reply {

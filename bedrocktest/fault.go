@@ -8,23 +8,24 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mangaassist/bedrockkit"
 )
 
-// A Fault makes requests go wrong that would have been answered. Which: the
-// requests of Op that the server has not refused, and of those the Nth, each
-// Every-th, or each with Chance. Set one of these; without any it is all.
+// A Fault makes requests fail that would have been answered. It applies to requests of
+// Op that the server has not refused. Nth, Every or Chance selects some of them; set
+// at most one. If none is set, the fault applies to all.
 //
-// What happens to them: Instead is answered in place of the script, of which
-// nothing is used up. Else Apply changes a copy of the reply that would have
-// been sent:
+// If Instead is set, it is sent, and no scripted reply is consumed. Otherwise Apply
+// changes a copy of the reply that would have been sent:
 //
-//	bedrocktest.Fault{Op: bedrocktest.OpConverseStream, Nth: 2,
+//	bedrocktest.Fault{Op: bedrockkit.OpConverseStream, Nth: 2,
 //		Apply: func(r *bedrocktest.Reply) { r.AbortAfter(300) }}
 type Fault struct {
-	Op     Op      // AnyOp is all
-	Nth    int     // counted from 1
-	Every  int     // each Every-th
-	Chance float64 // from 0 to 1, drawn from [Options.Seed]: the same on every run
+	Op     bedrockkit.Operation // AnyOp is all
+	Nth    int                  // counted from 1
+	Every  int                  // each Every-th
+	Chance float64              // from 0 to 1, drawn from [Options.Seed]: the same on every run
 
 	Instead *Reply
 	Apply   func(*Reply)
@@ -39,7 +40,7 @@ func (f Fault) check() error {
 		}
 	}
 	switch {
-	case f.Op != AnyOp && !f.Op.known():
+	case f.Op != AnyOp && !known(f.Op):
 		return fmt.Errorf("no such operation: %q", f.Op)
 	case f.Nth < 0 || f.Every < 0:
 		return errors.New("requests are counted from 1")
@@ -123,8 +124,8 @@ func ParseFault(s string) (Fault, error) {
 		apply := func(fn func(*Reply)) { f.Apply = fn }
 		switch key {
 		case "op":
-			f.Op = Op(value)
-			if !f.Op.known() {
+			f.Op = bedrockkit.Operation(value)
+			if !known(f.Op) {
 				return fail(part, "no such operation; their names are those of the API reference, as ConverseStream")
 			}
 		case "nth":
@@ -200,7 +201,7 @@ func ParseFault(s string) (Fault, error) {
 	return f, nil
 }
 
-func (op Op) known() bool {
+func known(op bedrockkit.Operation) bool {
 	for _, r := range routes {
 		if r.op == op {
 			return true

@@ -13,7 +13,7 @@ import (
 
 // A Guardrail is one that requests may name. It looks at the last user message
 // and at the answer: a word in either blocks it, what matches a pattern is hidden
-// in the answer. The trace tells of both.
+// in the answer. The trace has both.
 type Guardrail struct {
 	ID      string // as it is named in requests; its ARN is taken too
 	Version string // the default is DRAFT
@@ -81,7 +81,7 @@ func (g *Guardrail) find(text, message string) finding {
 	return f
 }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -90,7 +90,7 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// assessment is the finding as the API tells it.
+// assessment is the finding as the API writes it.
 func (f finding) assessment() object {
 	v := object{"invocationMetrics": object{
 		"guardrailProcessingLatency": 50 + f.characters/100,
@@ -149,7 +149,9 @@ func (x *exchange) guard() *Reply {
 	if !f.blocked {
 		return nil
 	}
-	return Text(f.text).Stop(bedrockkit.StopGuardrailIntervened)
+	// Only the guardrail is charged for, not the model. Source: "How charges are
+	// calculated for Amazon Bedrock Guardrails", User Guide.
+	return Text(f.text).Stop(bedrockkit.StopGuardrailIntervened).Usage(bedrockkit.Usage{})
 }
 
 // guardAnswer checks what the model said.

@@ -1,6 +1,7 @@
 package bedrocktest
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -17,10 +18,11 @@ import (
 type job struct {
 	arn     string
 	token   string
-	body    string // of the request that made it
-	fields  object // what describes it in responses
+	body    [sha256.Size]byte // stands for the request that made it
+	fields  object            // what describes it in responses
 	began   time.Time
 	stopped time.Time
+	batch   *batchRun // of a batch job
 }
 
 // accountID is the account of the ARNs that the server makes.
@@ -32,24 +34,40 @@ func (s *Server) arn(resource string) string {
 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// addJob keeps a job, or finds the one that was made with the same token.
-func (s *Server) addJob(list *[]*job, kind, token string, x *exchange, fields object) (*job, *Reply) {
+// The bounds on jobs, so that a program can run for long: of the request that
+// makes one, and how many are kept.
+const (
+	maxJobBody = 1 << 20
+	maxJobs    = 1000
+)
+
+// addJob keeps a job, or finds the one that was made with the same token. The
+// oldest is forgotten if there are too many.
+func (s *Server) addJob(list *[]*job, kind, token string, x *exchange, fields object, batch *batchRun) (*job, *Reply) {
+	if len(x.req.Body) > maxJobBody {
+		return nil, invalid("The request is too large: it has %d bytes, %d are allowed.", len(x.req.Body), maxJobBody)
+	}
+	body := sha256.Sum256(x.req.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, j := range *list {
 		if token == "" || j.token != token {
 			continue
 		}
-		if j.body != string(x.req.Body) {
+		if j.body != body {
 			return nil, Error(400, "ConflictException", "The client request token was used before with other parameters.")
 		}
 		return j, nil
 	}
 	j := &job{
-		token: token, body: string(x.req.Body), fields: fields, began: s.opts.Now(),
-		arn: s.arn(kind + "/" + strings.ToLower(identifier(12, kind, itoa(len(*list)), string(x.req.Body)))),
+		token: token, body: body, fields: fields, batch: batch, began: s.opts.Now(),
+		arn: s.arn(kind + "/" + strings.ToLower(identifier(12, kind, itoa(s.jobCount), string(x.req.Body)))),
 	}
+	s.jobCount++
 	*list = append(*list, j)
+	if len(*list) > maxJobs {
+		*list = slices.Clone((*list)[1:])
+	}
 	return j, nil
 }
 
@@ -120,14 +138,14 @@ func (s *Server) startAsyncInvoke(x *exchange) *Reply {
 	if body.Token != "" {
 		fields["clientRequestToken"] = body.Token
 	}
-	j, refused := s.addJob(&s.invocations, "async-invoke", body.Token, x, fields)
+	j, refused := s.addJob(&s.invocations, "async-invoke", body.Token, x, fields, nil)
 	if refused != nil {
 		return refused
 	}
 	return result(object{"invocationArn": j.arn})
 }
 
-// asyncStatus is an invocation as responses tell it.
+// asyncStatus is an invocation as responses have it.
 func (s *Server) asyncStatus(j *job) object {
 	v := object{"invocationArn": j.arn, "submitTime": timestamp(j.began), "lastModifiedTime": timestamp(j.began), "status": "InProgress"}
 	for k, f := range j.fields {
@@ -188,7 +206,7 @@ func (s *Server) listJobs(x *exchange, list *[]*job, status func(*job) object, f
 }
 
 // within reports whether a time is between submitTimeAfter and
-// submitTimeBefore. A bound that is no time does not bound.
+// submitTimeBefore. A bound that is not a time does not bound.
 func within(t time.Time, q url.Values) bool {
 	after, err := time.Parse(time.RFC3339, q.Get("submitTimeAfter"))
 	if err == nil && !t.After(after) {

@@ -46,6 +46,10 @@ type sonicEvent struct {
 // minutes of audio.
 const maxSession = 256 << 20
 
+// maxSessionText bounds the text of a session, which is kept: more than a
+// model's window.
+const maxSessionText = 4 << 20
+
 // bidirectional serves a whole session.
 func (x *exchange) bidirectional() {
 	s, req := x.s, x.req
@@ -77,18 +81,22 @@ func (x *exchange) bidirectional() {
 	turn := Request{Op: req.Op, Model: req.Model, Method: req.Method, Path: req.Path, Query: req.Query, Header: req.Header, Proto: req.Proto,
 		Time: req.Time, N: req.N, family: req.family}
 	defer context.AfterFunc(x.ctx, func() { x.r.Body.Close() })() // or it would be read for ever
-	frames := eventstream.NewReader(io.LimitReader(x.r.Body, maxSession), 0)
-	role, kind, prompt, text := "", "", "", ""
+	frames := &sessionReader{frames: eventstream.NewReader(io.LimitReader(x.r.Body, maxSession), 0), events: s.eventVerifier(x.r)}
+	role, kind, prompt, text, said := "", "", "", "", 0
 	for {
-		chunk, err := nextChunk(frames)
+		chunk, err := frames.next()
 		var e sonicEvent
 		switch {
+		case errors.Is(err, errEventSignature):
+			x.update(func(o *Outcome) { o.Code = "InvalidSignatureException" })
+			x.write(NewReply(), eventstream.AppendError(nil, "InvalidSignatureException", wrongSignature))
+			return
 		case errors.Is(err, io.EOF):
 			return
 		case x.ctx.Err() != nil:
 			x.end("client left")
 			panic(http.ErrAbortHandler)
-		case err != nil || json.Unmarshal(chunk, &e) != nil:
+		case err != nil || json.Unmarshal(chunk, &e) != nil || e.Event.TextInput != nil && said > maxSessionText-len(e.Event.TextInput.Content):
 			x.update(func(o *Outcome) { o.Code = "ValidationException" })
 			x.write(NewReply(), eventstream.AppendException(nil, "validationException", marshal(object{"message": malformed})))
 			return
@@ -100,15 +108,17 @@ func (x *exchange) bidirectional() {
 			role, kind, prompt, text = ev.ContentStart.Role, ev.ContentStart.Type, ev.ContentStart.PromptName, ""
 		case ev.TextInput != nil:
 			text += ev.TextInput.Content
+			said += len(ev.TextInput.Content)
 		case ev.ContentEnd != nil && kind == "TEXT" && role == "SYSTEM":
 			turn.System = append(turn.System, text)
 		case ev.ContentEnd != nil && kind == "TEXT" && role == "USER":
 			turn.Messages = append(turn.Messages, Message{Role: "user", Blocks: []Block{{Text: text}}})
-			said, ok := x.speak(turn, prompt, scripted, apply)
+			answer, ok := x.speak(turn, prompt, scripted, apply)
 			if !ok {
 				return
 			}
-			turn.Messages, scripted = append(turn.Messages, said), nil
+			said += len(answer.Text())
+			turn.Messages, scripted = append(turn.Messages, answer), nil
 		case ev.SessionEnd != nil:
 			return
 		}
@@ -147,12 +157,23 @@ func (x *exchange) speak(turn Request, prompt string, scripted *Reply, apply []f
 	return Message{Role: "assistant", Blocks: a.blocks}, ok
 }
 
-// nextChunk reads the next message of the client: what is in the frame of the
-// frame, or io.EOF at the empty frame that ends a stream.
-func nextChunk(r *eventstream.Reader) ([]byte, error) {
-	f, err := r.Next()
+// A sessionReader reads the messages of the client.
+type sessionReader struct {
+	frames *eventstream.Reader
+	events *eventVerifier // nil if signatures are not checked
+}
+
+// next is what is in the frame of the next frame, or io.EOF at the empty frame
+// that ends a stream.
+func (r *sessionReader) next() ([]byte, error) {
+	f, err := r.frames.Next()
 	if err != nil {
 		return nil, err
+	}
+	if r.events != nil {
+		if err := r.events.verify(f); err != nil {
+			return nil, err
+		}
 	}
 	if len(f.EventType) == 0 {
 		if len(f.Payload) == 0 {

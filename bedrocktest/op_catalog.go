@@ -8,23 +8,22 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// The control plane's view of models: GetInferenceProfile and
-// ListFoundationModels.
-
-func (s *Server) models() []bedrockkit.ModelID {
-	if s.opts.Models != nil {
-		return s.opts.Models
-	}
-	return defaultModels()
-}
+// The control plane's view of models and of their inference profiles.
 
 func (s *Server) getInferenceProfile(x *exchange) *Reply {
-	id := bedrockkit.ModelID(x.req.params[0])
-	missing := Error(http.StatusNotFound, "ResourceNotFoundException", "The inference profile with the provided identifier does not exist.")
+	v, ok := s.inferenceProfile(bedrockkit.ModelID(x.req.params[0]))
+	if !ok {
+		return Error(http.StatusNotFound, "ResourceNotFoundException", "The inference profile with the provided identifier does not exist.")
+	}
+	return result(v)
+}
+
+// inferenceProfile describes a profile, if there is one of that id.
+func (s *Server) inferenceProfile(id bedrockkit.ModelID) (object, bool) {
 	model, own := s.opts.Profiles[id]
 	ident, err := id.Parse()
 	if err != nil && !own {
-		return missing
+		return nil, false
 	}
 	v := object{"status": "ACTIVE", "createdAt": "2024-08-26T00:00:00Z", "updatedAt": "2024-08-26T00:00:00Z"}
 	switch {
@@ -40,14 +39,14 @@ func (s *Server) getInferenceProfile(x *exchange) *Reply {
 		v["type"], v["inferenceProfileId"], v["inferenceProfileName"] = "SYSTEM_DEFINED", name, strings.ToUpper(ident.Prefix)+" "+string(ident.Base)
 		v["inferenceProfileArn"] = s.arn("inference-profile/" + name)
 	default:
-		return missing
+		return nil, false
 	}
 	models := []object{}
 	for _, region := range s.regionsOf(ident.Prefix) {
 		models = append(models, object{"modelArn": "arn:aws:bedrock:" + region + "::foundation-model/" + string(ident.Base)})
 	}
 	v["models"] = models
-	return result(v)
+	return v, true
 }
 
 // regionsOf are some of the regions that a profile of a prefix routes to. A
@@ -74,30 +73,97 @@ func (s *Server) regionsOf(prefix string) []string {
 	return []string{"ap-northeast-1", "ap-south-1", "ap-southeast-1"}
 }
 
+// foundationModel describes a model.
+func (s *Server) foundationModel(id bedrockkit.ModelID) object {
+	v := object{
+		"modelId": id, "modelArn": "arn:aws:bedrock:" + s.opts.Region + "::foundation-model/" + string(id),
+		"modelName": id, "providerName": id.Provider(),
+		"inputModalities": []string{"TEXT"}, "outputModalities": []string{"TEXT"},
+		"responseStreamingSupported": true, "customizationsSupported": []string{},
+		"inferenceTypesSupported": []string{"ON_DEMAND"}, "modelLifecycle": object{"status": "ACTIVE"},
+	}
+	c := s.capability(id)
+	if c.Supports(bedrockkit.FeatureOnDemand) == bedrockkit.No {
+		v["inferenceTypesSupported"] = []string{"INFERENCE_PROFILE"}
+	}
+	input := []string{"TEXT"}
+	if c.Supports(bedrockkit.FeatureImages) == bedrockkit.Yes {
+		input = append(input, "IMAGE")
+	}
+	v["inputModalities"] = input
+	if c.Lifecycle.State == "legacy" {
+		v["modelLifecycle"] = object{"status": "LEGACY"}
+	}
+	if _, computes := s.nativeFamily(id).(computer); computes {
+		v["outputModalities"], v["responseStreamingSupported"] = []string{"EMBEDDING"}, false
+	}
+	return v
+}
+
+const noFoundationModel = "Could not resolve the foundation model from the provided model identifier."
+
+func (s *Server) getFoundationModel(x *exchange) *Reply {
+	id := bedrockkit.ModelID(x.req.params[0])
+	ident, err := id.Parse()
+	if err != nil || ident.Kind != bedrockkit.KindFoundationModel {
+		return Error(http.StatusNotFound, "ResourceNotFoundException", noFoundationModel)
+	}
+	if r := s.knownModel(id); r != nil {
+		if r.status != http.StatusNotFound { // it has not ended
+			r = Error(http.StatusNotFound, "ResourceNotFoundException", noFoundationModel)
+		}
+		return r
+	}
+	return result(object{"modelDetails": s.foundationModel(ident.Base)})
+}
+
 func (s *Server) listFoundationModels(x *exchange) *Reply {
 	q := x.req.Query
 	list := []object{}
 	for _, id := range s.models() {
-		provider := id.Provider()
-		if want := q.Get("byProvider"); want != "" && !strings.EqualFold(want, provider) {
+		v := s.foundationModel(id)
+		if want := q.Get("byProvider"); want != "" && !strings.EqualFold(want, id.Provider()) {
 			continue
 		}
-		v := object{
-			"modelId": id, "modelArn": "arn:aws:bedrock:" + s.opts.Region + "::foundation-model/" + string(id),
-			"modelName": id, "providerName": provider,
-			"inputModalities": []string{"TEXT"}, "outputModalities": []string{"TEXT"},
-			"responseStreamingSupported": true, "customizationsSupported": []string{},
-			"inferenceTypesSupported": []string{"ON_DEMAND"}, "modelLifecycle": object{"status": "ACTIVE"},
-		}
-		if f, _ := s.familyOf(&Request{Model: id}); f != nil {
-			if _, computes := f.(computer); computes {
-				v["outputModalities"], v["responseStreamingSupported"] = []string{"EMBEDDING"}, false
-			}
-		}
 		if want := q.Get("byOutputModality"); want != "" && !slices.Contains(v["outputModalities"].([]string), want) {
+			continue
+		}
+		if want := q.Get("byInferenceType"); want != "" && !slices.Contains(v["inferenceTypesSupported"].([]string), want) {
 			continue
 		}
 		list = append(list, v)
 	}
 	return result(object{"modelSummaries": list})
+}
+
+// listInferenceProfiles lists the profiles of the options and, of the
+// service's own, those of the models.
+func (s *Server) listInferenceProfiles(x *exchange) *Reply {
+	list := []object{}
+	add := func(id bedrockkit.ModelID) {
+		v, _ := s.inferenceProfile(id)
+		if want := x.req.Query.Get("type"); want == "" || want == v["type"] {
+			list = append(list, v)
+		}
+	}
+	for _, id := range s.systemProfiles() {
+		add(id)
+	}
+	own := make([]bedrockkit.ModelID, 0, len(s.opts.Profiles))
+	for id := range s.opts.Profiles {
+		own = append(own, id)
+	}
+	slices.Sort(own)
+	for _, id := range own {
+		add(id)
+	}
+	part, next, refused := page(x.req.Query, list)
+	if refused != nil {
+		return refused
+	}
+	v := object{"inferenceProfileSummaries": part}
+	if next != "" {
+		v["nextToken"] = next
+	}
+	return result(v)
 }

@@ -2,7 +2,6 @@ package bedrocktest
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/mangaassist/bedrockkit"
 )
@@ -24,6 +23,7 @@ type converseRequest struct {
 		ToolChoice map[string]json.RawMessage `json:"toolChoice"`
 	} `json:"toolConfig"`
 	OutputConfig struct {
+		Effort     string `json:"effort"`
 		TextFormat *struct {
 			Type      string `json:"type"`
 			Structure struct {
@@ -102,6 +102,7 @@ type converseTool struct {
 	ToolSpec *struct {
 		Name        string  `json:"name"`
 		Description *string `json:"description"`
+		Strict      bool    `json:"strict"`
 		InputSchema struct {
 			JSON json.RawMessage `json:"json"`
 		} `json:"inputSchema"`
@@ -135,7 +136,7 @@ func (s *Server) converse(x *exchange) *Reply {
 		return unreadable(err)
 	}
 	x.req.readConverse(&body)
-	if r := s.knownModel(x.req.Model); r != nil {
+	if r := s.served(x.req, bedrockkit.FeatureConverse); r != nil {
 		return r
 	}
 	if g := body.GuardrailConfig; g != nil {
@@ -159,12 +160,16 @@ func (req *Request) readConverse(body *converseRequest) {
 	if body.ServiceTier != nil {
 		req.tier = body.ServiceTier.Type
 	}
-	req.latency = body.PerformanceConfig.Latency
+	req.latency, req.fieldPaths = body.PerformanceConfig.Latency, body.AdditionalModelResponseFieldPaths
 	if n := body.InferenceConfig.MaxTokens; n != nil {
 		c.MaxTokens = *n
 	}
 	c.Temperature, c.TopP = body.InferenceConfig.Temperature, body.InferenceConfig.TopP
 	c.StopSequences = body.InferenceConfig.StopSequences
+	c.Thinking = readThinking(body.AdditionalModelRequestFields)
+	if e := body.OutputConfig.Effort; e != "" {
+		c.Thinking.Effort = e
+	}
 	if f := body.OutputConfig.TextFormat; f != nil && json.Valid([]byte(f.Structure.JSONSchema.Schema)) {
 		c.OutputSchema = json.RawMessage(f.Structure.JSONSchema.Schema)
 	}
@@ -246,124 +251,4 @@ func (v converseBlock) block(raw json.RawMessage) Block {
 		b.Text = v.GuardContent.Text.Text
 	}
 	return b
-}
-
-type object = map[string]any
-
-// converseBody is the answer as a Converse response.
-func converseBody(a *answer) []byte {
-	content := []any{}
-	for _, b := range a.blocks {
-		switch {
-		case b.ToolUse != nil:
-			content = append(content, object{"toolUse": object{"toolUseId": b.ToolUse.ID, "name": b.ToolUse.Name, "input": b.ToolUse.input()}})
-		case b.Reasoning != nil && b.Reasoning.Redacted != nil:
-			content = append(content, object{"reasoningContent": object{"redactedContent": b.Reasoning.Redacted}})
-		case b.Reasoning != nil:
-			content = append(content, object{"reasoningContent": object{"reasoningText": object{"text": b.Reasoning.Text, "signature": b.Reasoning.Signature}}})
-		case b.Raw != nil:
-			content = append(content, b.Raw)
-		default:
-			content = append(content, object{"text": b.Text})
-		}
-	}
-	v := a.metadata()
-	v["output"] = object{"message": object{"role": "assistant", "content": content}}
-	v["stopReason"] = a.stop
-	return marshal(v)
-}
-
-// metadata is what Converse's body and ConverseStream's last event share.
-func (a *answer) metadata() object {
-	v := object{
-		"metrics": object{"latencyMs": a.latency.Milliseconds()},
-		"usage":   converseUsage(a.usage),
-	}
-	if a.tier != "" {
-		v["serviceTier"] = object{"type": a.tier}
-	}
-	if t := a.guardrailTrace(); t != nil {
-		v["trace"] = t
-	}
-	if a.req.latency != "" {
-		v["performanceConfig"] = object{"latency": a.req.latency}
-	}
-	return v
-}
-
-func converseUsage(u bedrockkit.Usage) object {
-	v := object{
-		"inputTokens":  u.InputTokens,
-		"outputTokens": u.OutputTokens,
-		"totalTokens":  u.Total(),
-	}
-	writes := u.CacheWrite5mTokens + u.CacheWrite30mTokens + u.CacheWrite1hTokens
-	if u.CacheReadTokens+writes > 0 {
-		v["cacheReadInputTokens"] = u.CacheReadTokens
-		v["cacheWriteInputTokens"] = writes
-	}
-	var details []object
-	for _, d := range []struct {
-		ttl string
-		n   int64
-	}{{"1h", u.CacheWrite1hTokens}, {"30m", u.CacheWrite30mTokens}, {"5m", u.CacheWrite5mTokens}} {
-		if d.n > 0 {
-			details = append(details, object{"ttl": d.ttl, "inputTokens": d.n})
-		}
-	}
-	if details != nil {
-		v["cacheDetails"] = details
-	}
-	return v
-}
-
-// converseFrames are the answer's events in ConverseStream. A text block has
-// no contentBlockStart there.
-func converseFrames(a *answer) []Frame {
-	frames := []Frame{{Type: "messageStart", Payload: []byte(`{"role":"assistant"}`)}}
-	add := func(eventType string, v any) {
-		frames = append(frames, Frame{Type: eventType, Payload: marshal(v)})
-	}
-	for i, b := range a.blocks {
-		switch {
-		case b.ToolUse != nil:
-			add("contentBlockStart", object{"contentBlockIndex": i, "start": object{"toolUse": object{"toolUseId": b.ToolUse.ID, "name": b.ToolUse.Name}}})
-			// The first piece of an input is empty, and the only one of a call
-			// without arguments.
-			frames = append(frames, converseDelta(i, `{"toolUse":{"input":`, "", `}}`))
-			for _, p := range b.pieces {
-				frames = append(frames, converseDelta(i, `{"toolUse":{"input":`, p, `}}`))
-			}
-		case b.Reasoning != nil:
-			for _, p := range b.pieces {
-				frames = append(frames, converseDelta(i, `{"reasoningContent":{"text":`, p, `}}`))
-			}
-			if b.Reasoning.Redacted != nil {
-				add("contentBlockDelta", object{"contentBlockIndex": i, "delta": object{"reasoningContent": object{"redactedContent": b.Reasoning.Redacted}}})
-			}
-			if b.Reasoning.Signature != "" {
-				frames = append(frames, converseDelta(i, `{"reasoningContent":{"signature":`, b.Reasoning.Signature, `}}`))
-			}
-		case b.Raw != nil:
-			add("contentBlockStart", object{"contentBlockIndex": i, "start": b.Raw})
-		default:
-			for _, p := range b.pieces {
-				frames = append(frames, converseDelta(i, `{"text":`, p, `}`))
-			}
-		}
-		add("contentBlockStop", object{"contentBlockIndex": i})
-	}
-	add("messageStop", object{"stopReason": a.stop})
-	add("metadata", a.metadata())
-	return frames
-}
-
-func converseDelta(index int, before, piece, after string) Frame {
-	p := append(make([]byte, 0, 128), `{"contentBlockIndex":`...)
-	p = strconv.AppendInt(p, int64(index), 10)
-	p = append(p, `,"delta":`...)
-	p = append(p, before...)
-	p = append(p, marshal(piece)...)
-	p = append(p, after...)
-	return Frame{Type: "contentBlockDelta", Payload: append(p, '}'), Tokens: CountTokens(piece)}
 }

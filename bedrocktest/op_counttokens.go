@@ -24,6 +24,9 @@ func (s *Server) countTokens(x *exchange) *Reply {
 	if r := s.knownModel(req.Model); r != nil {
 		return r
 	}
+	if !s.ignores(RuleAction) && s.capability(req.Model).Supports(bedrockkit.FeatureCountTokens) == bedrockkit.No {
+		return invalid("The provided model doesn't support counting tokens.")
+	}
 	// Only foundation models are counted for, not profiles.
 	if ident, err := req.Model.Parse(); err == nil && ident.Kind != bedrockkit.KindFoundationModel {
 		return invalid("The provided model identifier is invalid.")
@@ -36,7 +39,7 @@ func (s *Server) countTokens(x *exchange) *Reply {
 		inner = Request{Model: req.Model, Body: body.Input.InvokeModel.Body}
 		f, r := s.familyOf(&inner)
 		if r == nil {
-			r = f.read(&inner)
+			r = s.read(f, &inner)
 		}
 		if r != nil {
 			return r

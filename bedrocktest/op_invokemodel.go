@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/mangaassist/bedrockkit"
 )
 
 // A family knows the bodies that InvokeModel has for the models of one
@@ -20,37 +22,62 @@ type family interface {
 	frames(a *answer) []Frame
 }
 
+// nativeFamily is that of a model by its id, or nil.
+func (s *Server) nativeFamily(id bedrockkit.ModelID) family {
+	base := string(s.resolve(id).Base())
+	for _, f := range families {
+		if strings.HasPrefix(base, f.prefix) {
+			return f.family
+		}
+	}
+	return nil
+}
+
+// families by the beginning of the model's id, the first that fits. A nil one
+// has bodies that the server does not know.
+var families = []struct {
+	prefix string
+	family family
+}{
+	{"amazon.nova-canvas", nil},
+	{"amazon.nova-reel", nil},
+	{"amazon.nova-sonic", nil},
+	{"amazon.nova-2-sonic", nil},
+	{"amazon.nova-2-5-sonic", nil},
+	{"amazon.nova-2-multimodal-embeddings", nil},
+	{"ai21.jamba", openAI{}},
+	{"amazon.nova", nova{}},
+	{"amazon.rerank", rerank{}},
+	{"amazon.titan-embed-image", titanMultimodal{}},
+	{"amazon.titan-embed-text", titanEmbed{}},
+	{"amazon.titan-text", titanText{}},
+	{"anthropic.", anthropic{}},
+	{"cohere.command-r", cohereChat{}},
+	{"cohere.embed", cohereEmbed{}},
+	{"cohere.rerank", rerank{}},
+	{"deepseek.r1", deepSeekR1{}},
+	{"deepseek.", openAI{}},
+	{"google.", openAI{}},
+	{"meta.", llama{}},
+	{"minimax.", openAI{}},
+	{"mistral.", mistral{}},
+	{"moonshot", openAI{}},
+	{"nvidia.", openAI{}},
+	{"openai.", openAI{}},
+	{"qwen.", openAI{}},
+	{"writer.", openAI{}},
+	{"xai.", openAI{}},
+	{"zai.", openAI{}},
+}
+
 // familyOf finds the family by the model or, where its id says nothing of it,
 // by what is in the body.
 func (s *Server) familyOf(req *Request) (family, *Reply) {
-	base := string(s.resolve(req.Model).Base())
 	unknown := invalid("bedrocktest: the server does not know the InvokeModel bodies of %s; use Converse", req.Model)
-	for _, other := range []string{"amazon.nova-canvas", "amazon.nova-reel", "amazon.nova-sonic", "amazon.nova-2-sonic", "amazon.nova-2-multimodal-embeddings"} {
-		if strings.HasPrefix(base, other) {
-			return nil, unknown
-		}
+	if f := s.nativeFamily(req.Model); f != nil {
+		return f, nil
 	}
-	for _, f := range []struct {
-		prefix string
-		family family
-	}{
-		{"anthropic.", anthropic{}},
-		{"amazon.nova", nova{}},
-		{"amazon.titan-text", titanText{}},
-		{"amazon.titan-embed-text", titanEmbed{}},
-		{"amazon.titan-embed-image", titanMultimodal{}},
-		{"amazon.rerank", rerank{}},
-		{"cohere.command-r", cohereChat{}},
-		{"cohere.embed", cohereEmbed{}},
-		{"cohere.rerank", rerank{}},
-		{"meta.", llama{}},
-		{"mistral.", mistral{}},
-	} {
-		if strings.HasPrefix(base, f.prefix) {
-			return f.family, nil
-		}
-	}
-	if base != "" {
+	if s.resolve(req.Model).Base() != "" {
 		return nil, unknown
 	}
 	var keys map[string]json.RawMessage
@@ -69,6 +96,8 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 		{"max_gen_len", llama{}},
 		{"prompt", mistral{}},
 		{"message", cohereChat{}},
+		{"max_tokens", openAI{}},
+		{"max_completion_tokens", openAI{}},
 		{"messages", nova{}},
 	} {
 		if _, ok := keys[f.key]; ok {
@@ -80,7 +109,7 @@ func (s *Server) familyOf(req *Request) (family, *Reply) {
 
 func (s *Server) invokeModel(x *exchange) *Reply {
 	req := x.req
-	if r := s.knownModel(req.Model); r != nil {
+	if r := s.served(req, bedrockkit.FeatureInvokeModel); r != nil {
 		return r
 	}
 	req.tier = req.Header.Get("X-Amzn-Bedrock-Service-Tier")
@@ -95,13 +124,83 @@ func (s *Server) invokeModel(x *exchange) *Reply {
 			return r
 		}
 	}
-	if _, ok := f.(computer); ok && req.Op.streams() {
+	if _, ok := f.(computer); ok && req.Op.Streaming() {
 		return invalid("The model is unsupported for streaming.")
 	}
-	return f.read(req)
+	return s.read(f, req)
 }
 
-// invokeHeaders are the headers with which InvokeModel tells what it used.
+// read reads a body of a family and holds it against its model.
+func (s *Server) read(f family, req *Request) *Reply {
+	req.family = f
+	if r := f.read(req); r != nil {
+		return r
+	}
+	if _, computes := f.(computer); computes {
+		return nil
+	}
+	return s.checkModel(req, nativeAsked(req))
+}
+
+// nativeAsked is what the rules of models look at, of a body of the model's own.
+func nativeAsked(req *Request) asked {
+	a := asked{uses: map[string]bool{}, strict: -1}
+	_ = json.Unmarshal(req.Body, &a.fields)
+	var body struct {
+		Messages []struct {
+			Content json.RawMessage `json:"content"`
+		} `json:"messages"`
+		Tools []struct {
+			Strict   bool `json:"strict"`
+			Function struct {
+				Strict bool `json:"strict"`
+			} `json:"function"`
+		} `json:"tools"`
+		OutputConfig struct {
+			Format json.RawMessage `json:"format"`
+		} `json:"output_config"`
+		OutputFormat   json.RawMessage `json:"output_format"`
+		ResponseFormat struct {
+			JSONSchema json.RawMessage `json:"json_schema"`
+		} `json:"response_format"`
+	}
+	// What is of another shape is another family's, which was read before.
+	_ = json.Unmarshal(req.Body, &body)
+	a.format = body.OutputConfig.Format != nil || body.OutputFormat != nil || body.ResponseFormat.JSONSchema != nil
+	for i, t := range body.Tools {
+		if (t.Strict || t.Function.Strict) && a.strict < 0 {
+			a.strict = i
+		}
+	}
+	for _, m := range body.Messages {
+		a.useNative(m.Content)
+	}
+	return a
+}
+
+// useNative notes the kinds of Anthropic's and OpenAI's blocks.
+func (a *asked) useNative(content json.RawMessage) {
+	var blocks []struct {
+		Type      string          `json:"type"`
+		Content   json.RawMessage `json:"content"`
+		Citations struct {
+			Enabled bool `json:"enabled"`
+		} `json:"citations"`
+	}
+	if json.Unmarshal(content, &blocks) != nil {
+		return
+	}
+	for _, b := range blocks {
+		kind := strings.TrimSuffix(b.Type, "_url") // OpenAI's image_url
+		a.uses[kind] = true
+		a.citations = a.citations || b.Citations.Enabled
+		if kind == "tool_result" {
+			a.useNative(b.Content)
+		}
+	}
+}
+
+// invokeHeaders are the headers in which InvokeModel says what it used.
 func invokeHeaders(h http.Header, a *answer) {
 	set := func(name string, n int64) { h.Set("X-Amzn-Bedrock-"+name, strconv.FormatInt(n, 10)) }
 	u := a.usage

@@ -194,7 +194,7 @@ func TestRecorderPassesSessions(t *testing.T) {
 	}))
 	in, _ := io.Pipe()
 	defer in.Close()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://x/model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream", in)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://x/model/amazon.nova-2-sonic-v1:0/invoke-with-bidirectional-stream", in)
 	require.NoError(t, err)
 	_, err = rec.Do(req)
 	require.NoError(t, err)

@@ -317,9 +317,8 @@ func (r *Reply) Corrupt(events, offset int) *Reply {
 	})
 }
 
-// Claim puts in place of the frame that comes after that many events a prelude, with a
-// right checksum, that claims these lengths, and 16 bytes; then the stream
-// stays open.
+// Claim replaces the frame after the given number of events by a valid prelude that
+// announces the given lengths, followed by 16 bytes. The stream then stays open.
 func (r *Reply) Claim(events int, total, headers uint32) *Reply {
 	r.StallAfter(events + 1)
 	return r.Edit(func(frames []Frame) []Frame {

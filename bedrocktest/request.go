@@ -9,60 +9,20 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// An Op is an operation of Bedrock, named as in its API reference.
-type Op string
+// AnyOp stands for all operations in [Server.Control] and [Fault.Op].
+const AnyOp bedrockkit.Operation = ""
 
-// The operations that the server knows.
-const (
-	// AnyOp stands for all of them in [Server.Control].
-	AnyOp Op = ""
-
-	OpConverse                           Op = "Converse"
-	OpConverseStream                     Op = "ConverseStream"
-	OpInvokeModel                        Op = "InvokeModel"
-	OpInvokeModelWithResponseStream      Op = "InvokeModelWithResponseStream"
-	OpInvokeModelWithBidirectionalStream Op = "InvokeModelWithBidirectionalStream"
-	OpCountTokens                        Op = "CountTokens"
-	OpApplyGuardrail                     Op = "ApplyGuardrail"
-	OpStartAsyncInvoke                   Op = "StartAsyncInvoke"
-	OpGetAsyncInvoke                     Op = "GetAsyncInvoke"
-	OpListAsyncInvokes                   Op = "ListAsyncInvokes"
-
-	// Those of the control plane, which Bedrock serves at another endpoint.
-	OpCreateModelInvocationJob Op = "CreateModelInvocationJob"
-	OpGetModelInvocationJob    Op = "GetModelInvocationJob"
-	OpListModelInvocationJobs  Op = "ListModelInvocationJobs"
-	OpStopModelInvocationJob   Op = "StopModelInvocationJob"
-	OpGetInferenceProfile      Op = "GetInferenceProfile"
-	OpListFoundationModels     Op = "ListFoundationModels"
-)
-
-// Inference reports whether the operation asks a model for an answer, so that
-// a scripted reply answers it.
-func (op Op) Inference() bool {
-	switch op {
-	case OpConverse, OpConverseStream, OpInvokeModel, OpInvokeModelWithResponseStream:
-		return true
-	}
-	return false
-}
-
-// streams reports whether the operation answers with an event stream.
-func (op Op) streams() bool {
-	return op == OpConverseStream || op == OpInvokeModelWithResponseStream
-}
-
-// named reports whether the first parameter of the path is a model.
-func (op Op) named() bool {
-	return op.Inference() || op == OpCountTokens || op == OpInvokeModelWithBidirectionalStream
+// names reports whether the first parameter of the operation's path is a model.
+func names(op bedrockkit.Operation) bool {
+	return op.Inference() || op == bedrockkit.OpCountTokens || op == bedrockkit.OpInvokeModelWithBidirectionalStream
 }
 
 // A Request is what the server received. Its Conversation is the same view of
 // the bodies of all operations and model families.
 type Request struct {
-	N      int                // its number on this server, from 1
-	Op     Op                 // empty for a path that is no operation
-	Model  bedrockkit.ModelID // as it was sent, unescaped from the path
+	N      int                  // its number on this server, from 1
+	Op     bedrockkit.Operation // empty for a path that is not an operation
+	Model  bedrockkit.ModelID   // as it was sent, unescaped from the path
 	Method string
 	Path   string // escaped, as it came
 	Query  url.Values
@@ -73,7 +33,7 @@ type Request struct {
 
 	Conversation
 
-	// Outcome tells what was sent back. It is complete when it is Done, which may
+	// Outcome says what was sent back. It is complete when it is Done, which may
 	// be a moment after the client has the whole response.
 	Outcome Outcome
 
@@ -81,6 +41,8 @@ type Request struct {
 	family  family   // of an InvokeModel body
 	tier    string   // the service tier that was asked for
 	latency string   // the performance that was asked for
+
+	fieldPaths []string // of the model's own response, that Converse is to give
 
 	guardrail *Guardrail
 	trace     string // of the guardrail: "enabled", "disabled"…
@@ -102,7 +64,7 @@ type Outcome struct {
 // A route is how an operation is found: its method and its path, in which {}
 // stands for one escaped segment.
 type route struct {
-	op     Op
+	op     bedrockkit.Operation
 	method string
 	path   string
 
@@ -115,23 +77,26 @@ type route struct {
 }
 
 var routes = []route{
-	{OpConverse, "POST", "/model/{}/converse", (*Server).converse, nil},
-	{OpConverseStream, "POST", "/model/{}/converse-stream", (*Server).converse, nil},
-	{OpInvokeModel, "POST", "/model/{}/invoke", (*Server).invokeModel, nil},
-	{OpInvokeModelWithResponseStream, "POST", "/model/{}/invoke-with-response-stream", (*Server).invokeModel, nil},
-	{OpInvokeModelWithBidirectionalStream, "POST", "/model/{}/invoke-with-bidirectional-stream", nil, nil},
-	{OpCountTokens, "POST", "/model/{}/count-tokens", (*Server).countTokens, (*Server).countedTokens},
-	{OpApplyGuardrail, "POST", "/guardrail/{}/version/{}/apply", nil, (*Server).applyGuardrail},
-	{OpStartAsyncInvoke, "POST", "/async-invoke", nil, (*Server).startAsyncInvoke},
-	{OpGetAsyncInvoke, "GET", "/async-invoke/{}", nil, (*Server).getAsyncInvoke},
-	{OpListAsyncInvokes, "GET", "/async-invoke", nil, (*Server).listAsyncInvokes},
+	{bedrockkit.OpConverse, "POST", "/model/{}/converse", (*Server).converse, nil},
+	{bedrockkit.OpConverseStream, "POST", "/model/{}/converse-stream", (*Server).converse, nil},
+	{bedrockkit.OpInvokeModel, "POST", "/model/{}/invoke", (*Server).invokeModel, nil},
+	{bedrockkit.OpInvokeModelWithResponseStream, "POST", "/model/{}/invoke-with-response-stream", (*Server).invokeModel, nil},
+	{bedrockkit.OpInvokeModelWithBidirectionalStream, "POST", "/model/{}/invoke-with-bidirectional-stream", nil, nil},
+	{bedrockkit.OpCountTokens, "POST", "/model/{}/count-tokens", (*Server).countTokens, (*Server).countedTokens},
+	{bedrockkit.OpApplyGuardrail, "POST", "/guardrail/{}/version/{}/apply", nil, (*Server).applyGuardrail},
+	{bedrockkit.OpInvokeGuardrailChecks, "POST", "/guardrail-checks/invoke", nil, (*Server).invokeGuardrailChecks},
+	{bedrockkit.OpStartAsyncInvoke, "POST", "/async-invoke", nil, (*Server).startAsyncInvoke},
+	{bedrockkit.OpGetAsyncInvoke, "GET", "/async-invoke/{}", nil, (*Server).getAsyncInvoke},
+	{bedrockkit.OpListAsyncInvokes, "GET", "/async-invoke", nil, (*Server).listAsyncInvokes},
 
-	{OpCreateModelInvocationJob, "POST", "/model-invocation-job", nil, (*Server).createModelInvocationJob},
-	{OpGetModelInvocationJob, "GET", "/model-invocation-job/{}", nil, (*Server).getModelInvocationJob},
-	{OpListModelInvocationJobs, "GET", "/model-invocation-jobs", nil, (*Server).listModelInvocationJobs},
-	{OpStopModelInvocationJob, "POST", "/model-invocation-job/{}/stop", nil, (*Server).stopModelInvocationJob},
-	{OpGetInferenceProfile, "GET", "/inference-profiles/{}", nil, (*Server).getInferenceProfile},
-	{OpListFoundationModels, "GET", "/foundation-models", nil, (*Server).listFoundationModels},
+	{bedrockkit.OpCreateModelInvocationJob, "POST", "/model-invocation-job", nil, (*Server).createModelInvocationJob},
+	{bedrockkit.OpGetModelInvocationJob, "GET", "/model-invocation-job/{}", nil, (*Server).getModelInvocationJob},
+	{bedrockkit.OpListModelInvocationJobs, "GET", "/model-invocation-jobs", nil, (*Server).listModelInvocationJobs},
+	{bedrockkit.OpStopModelInvocationJob, "POST", "/model-invocation-job/{}/stop", nil, (*Server).stopModelInvocationJob},
+	{bedrockkit.OpGetInferenceProfile, "GET", "/inference-profiles/{}", nil, (*Server).getInferenceProfile},
+	{bedrockkit.OpListInferenceProfiles, "GET", "/inference-profiles", nil, (*Server).listInferenceProfiles},
+	{bedrockkit.OpGetFoundationModel, "GET", "/foundation-models/{}", nil, (*Server).getFoundationModel},
+	{bedrockkit.OpListFoundationModels, "GET", "/foundation-models", nil, (*Server).listFoundationModels},
 }
 
 // match splits the escaped path, so that a model ARN stays one segment.

@@ -41,11 +41,11 @@ type Script struct {
 
 type step struct {
 	When *struct {
-		Op        Op                 `json:"op"`
-		Model     bedrockkit.ModelID `json:"model"`
-		Contains  string             `json:"contains"` // in the last user message, in any case
-		ToolError *bool              `json:"tool_error"`
-		HasResult *bool              `json:"tool_result"` // the last message holds a tool result
+		Op        bedrockkit.Operation `json:"op"`
+		Model     bedrockkit.ModelID   `json:"model"`
+		Contains  string               `json:"contains"` // in the last user message, in any case
+		ToolError *bool                `json:"tool_error"`
+		HasResult *bool                `json:"tool_result"` // the last message holds a tool result
 	} `json:"when"`
 	Repeat bool `json:"repeat"`
 
@@ -123,7 +123,7 @@ func ParseScript(r io.Reader) (*Script, error) {
 }
 
 func (st *step) build() (*Reply, error) {
-	if st.When != nil && st.When.Op != AnyOp && !st.When.Op.known() {
+	if st.When != nil && st.When.Op != AnyOp && !known(st.When.Op) {
 		return nil, fmt.Errorf("no such operation: %q", st.When.Op)
 	}
 	r := NewReply()

@@ -1,22 +1,16 @@
 package bedrocktest
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/internal/eventstream"
 )
 
 // discardLog takes net/http's complaints about connections that were broken on
@@ -51,18 +45,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt, params, known := match(r.Method, r.URL.EscapedPath())
 	var body []byte
 	var err error
-	if rt.op != OpInvokeModelWithBidirectionalStream { // whose body lasts as long as the session
+	if rt.op != bedrockkit.OpInvokeModelWithBidirectionalStream { // whose body lasts as long as the session
+		weight := s.weight(r)
+		if !s.gate.acquire(ctx, weight) {
+			panic(http.ErrAbortHandler)
+		}
+		defer s.gate.release(weight)
 		body, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, s.opts.MaxBody))
 	}
 	x.req = &Request{
 		Op: rt.op, Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query(),
 		Header: r.Header.Clone(), Body: body, Proto: r.Proto, Time: s.opts.Now(),
 	}
-	if len(params) > 0 && rt.op.named() {
+	if len(params) > 0 && names(rt.op) {
 		x.req.Model = bedrockkit.ModelID(params[0])
 	}
 	x.req.params = params
-	if rt.op == OpInvokeModelWithBidirectionalStream {
+	if rt.op == bedrockkit.OpInvokeModelWithBidirectionalStream {
 		x.req.family = sonic{}
 	}
 	// The request is read before anyone can see it, and refused later.
@@ -73,11 +72,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.received++
 	x.req.N = s.received
-	s.requests = append(s.requests, x.req)
-	if keep := s.opts.KeepRequests; keep > 0 && len(s.requests) > keep {
-		s.requests[0] = nil
-		s.requests = s.requests[1:]
-	}
+	s.remember(x.req)
 	s.mu.Unlock()
 	finished := false
 	defer func() {
@@ -105,9 +100,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.end("the body of the request cannot be read: " + err.Error())
 		panic(http.ErrAbortHandler) // returning would send a status of 200
 	case !known:
-		s.surprise("%s %s is no operation of Bedrock that the server knows", r.Method, r.URL.EscapedPath())
+		s.surprise("%s %s is not an operation of Bedrock that the server knows", r.Method, line(r.URL.EscapedPath()))
 		x.send(Error(http.StatusNotFound, "UnknownOperationException", "The requested operation is not recognized by the service."))
-	case rt.op == OpInvokeModelWithBidirectionalStream:
+	case rt.op == bedrockkit.OpInvokeModelWithBidirectionalStream:
 		x.bidirectional()
 	default:
 		x.send(x.answer(rt, refused))
@@ -149,14 +144,15 @@ func (x *exchange) answer(rt route, refused *Reply) *Reply {
 	case computes:
 		r = computeBody(c.compute(req))
 	default:
+		if r = x.guard(); r != nil {
+			break // no model is asked, and no quota of one taken
+		}
 		throttled, settle := s.reserve(req)
 		if throttled != nil {
 			return throttled
 		}
 		x.settle = settle
-		if r = x.guard(); r == nil {
-			r = x.model()
-		}
+		r = x.model()
 	}
 	if len(apply) > 0 {
 		r = r.clone()
@@ -225,9 +221,9 @@ func (x *exchange) send(r *Reply) {
 	switch {
 	case r.isRaw:
 		x.body(r, r.status, r.raw)
-	case r.status != 0 || r.code != "": // a status of 0 panics, and the test tells
+	case r.status != 0 || r.code != "": // a status of 0 panics, and the test shows it
 		x.fail(r, r.status, r.code, r.message)
-	case x.req.Op.streams():
+	case x.req.Op.Streaming():
 		x.stream(r)
 	case r.inStream != nil:
 		x.fail(r, exceptionStatus(r.inStream.code), r.inStream.code, r.inStream.message)
@@ -284,7 +280,7 @@ func (x *exchange) start(r *Reply, status int) {
 	x.w.WriteHeader(status)
 }
 
-// body sends a body that is no stream.
+// body sends a body that is not a stream.
 func (x *exchange) body(r *Reply, status int, body []byte) {
 	if r.cutAfter == nil && r.abortAfter == nil { // else a body could be whole before it breaks
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -317,159 +313,4 @@ func (x *exchange) stream(r *Reply) {
 	x.start(r, http.StatusOK)
 	x.flush()
 	x.sendFrames(r, frames)
-}
-
-// sendFrames sends the messages of a stream as the reply wants them, and reports
-// whether to go on.
-func (x *exchange) sendFrames(r *Reply, frames []Frame) bool {
-	for _, edit := range r.edits {
-		frames = edit(frames)
-	}
-	pace := r.pace
-	if pace <= 0 {
-		pace = x.s.opts.Pace
-	}
-	began, sent := time.Now(), int64(0)
-	var buf []byte
-	for i, f := range frames {
-		if r.stallAfter != nil && i == *r.stallAfter {
-			x.stall()
-		}
-		if pace > 0 && f.Tokens > 0 {
-			sent += f.Tokens
-			x.wait(time.Until(began.Add(atRate(sent, pace))))
-		}
-		if i == len(frames)-1 {
-			x.settleQuota()
-		}
-		buf = x.encode(buf[:0], f)
-		if !x.write(r, buf) {
-			return false
-		}
-		x.update(func(o *Outcome) { o.Events++ })
-	}
-	if r.stallAfter != nil && *r.stallAfter >= len(frames) {
-		x.stall()
-	}
-	return true
-}
-
-// encode is the frame of a message, padded as Bedrock pads it: a member p of
-// changing length hides the length of the text.
-func (x *exchange) encode(dst []byte, f Frame) []byte {
-	at := len(dst)
-	switch {
-	case f.Raw != nil:
-		dst = append(dst, f.Raw...)
-	case f.Exception:
-		dst = eventstream.AppendException(dst, f.Type, f.Payload)
-	case x.req.family != nil:
-		dst = eventstream.AppendEvent(dst, "chunk", pad(appendChunk(nil, f.Payload)))
-	default:
-		dst = eventstream.AppendEvent(dst, f.Type, pad(f.Payload))
-	}
-	if f.mangle != nil {
-		f.mangle(dst[at:])
-	}
-	return dst
-}
-
-// pad adds the member p to a JSON object. It leaves the payload alone.
-func pad(payload []byte) []byte {
-	end := bytes.LastIndexByte(payload, '}')
-	if end < 1 {
-		return payload
-	}
-	n := digest(string(payload))%uint64(len(alphanumeric)) + 1
-	out := make([]byte, 0, len(payload)+int(n)+8)
-	out = append(out, payload[:end]...)
-	if payload[end-1] != '{' {
-		out = append(out, ',')
-	}
-	out = append(out, `"p":"`...)
-	out = append(out, alphanumeric[:n]...)
-	return append(out, `"}`...)
-}
-
-// claim is a prelude that claims lengths, with a right checksum, and 16 bytes.
-func claim(total, headers uint32) []byte {
-	b := binary.BigEndian.AppendUint32(nil, total)
-	b = binary.BigEndian.AppendUint32(b, headers)
-	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	return append(b, make([]byte, 16)...)
-}
-
-// write sends a part of the body, up to where the reply cuts or breaks it, and
-// reports whether to go on.
-func (x *exchange) write(r *Reply, b []byte) bool {
-	sent := x.req.Outcome.Bytes
-	end := sent + int64(len(b))
-	cut := r.cutAfter != nil && end > *r.cutAfter
-	abort := r.abortAfter != nil && end >= *r.abortAfter && (!cut || *r.abortAfter <= *r.cutAfter)
-	switch {
-	case abort:
-		b = b[:max(0, *r.abortAfter-sent)]
-	case cut:
-		b = b[:max(0, *r.cutAfter-sent)]
-	}
-	// Counted first: a client that has a whole body may look at once.
-	x.update(func(o *Outcome) { o.Bytes += int64(len(b)) })
-	n, err := x.w.Write(b)
-	if err == nil {
-		err = x.flush()
-	}
-	if n < len(b) {
-		x.update(func(o *Outcome) { o.Bytes -= int64(len(b) - n) })
-	}
-	switch {
-	case err != nil:
-		x.end("client left")
-		return false
-	case abort:
-		x.abort()
-	case cut:
-		x.end("cut")
-		return false
-	}
-	return true
-}
-
-func (x *exchange) flush() error { return http.NewResponseController(x.w).Flush() }
-
-// abort breaks the connection, or on HTTP/2 the stream.
-func (x *exchange) abort() {
-	x.end("aborted")
-	if x.r.ProtoMajor == 1 {
-		// Without lingering, closing sends a reset.
-		if c, ok := x.r.Context().Value(connKey{}).(net.Conn); ok {
-			if l, ok := c.(interface{ SetLinger(int) error }); ok {
-				l.SetLinger(0)
-			}
-		}
-	}
-	panic(http.ErrAbortHandler)
-}
-
-// wait sleeps. It breaks the connection if the client leaves meanwhile or the
-// server is closed: a response that merely ended would seem to be whole.
-func (x *exchange) wait(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-x.ctx.Done():
-		x.end("client left")
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// stall waits until the client leaves or the server is closed, and breaks the
-// connection then.
-func (x *exchange) stall() {
-	<-x.ctx.Done()
-	x.end("stalled until the client left")
-	panic(http.ErrAbortHandler)
 }

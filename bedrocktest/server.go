@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,93 +18,6 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 )
-
-// Options configure a [Server].
-type Options struct {
-	// Addr is the address to listen on. It must be a loopback address. The
-	// default is 127.0.0.1:0, a free port. It is not used with InProcess.
-	Addr string
-
-	// InProcess makes the server listen on no socket: only the clients that it
-	// hands out reach it. It can then live in a testing/synctest bubble. Create
-	// the server inside of the bubble.
-	InProcess bool
-
-	// HTTP2 makes the clients that the server hands out speak HTTP/2 without
-	// TLS and with prior knowledge. The default is HTTP/1.1. The server itself
-	// always takes both.
-	HTTP2 bool
-
-	// Responder answers the inference requests that no script answers. The
-	// default is none: such a request gets status 501 and fails the test.
-	Responder Responder
-
-	// Region is that of the clients. The default is us-east-1.
-	Region string
-
-	// AccessKeyID and Secret are what requests must be signed with. The
-	// default secret is none: any well-formed signature is taken. The clients
-	// that the server hands out use them, or dummies.
-	AccessKeyID, Secret string
-
-	// BearerToken is the API key that is taken as Bearer token. The default is
-	// none: any is taken.
-	BearerToken string
-
-	// Models are the ids that are known, each also with every profile prefix
-	// and inside of an ARN. The default is those that Bedrock has.
-	Models []bedrockkit.ModelID
-
-	// AnyModel takes every model id.
-	AnyModel bool
-
-	// Profiles says which model is behind an id that does not tell, such as
-	// the ARN of an application inference profile. The default is none: such
-	// ids are taken, and InvokeModel looks at the body.
-	Profiles map[bedrockkit.ModelID]bedrockkit.ModelID
-
-	// CacheMinTokens is the shortest prompt prefix that is cached. The default
-	// is the model's, 1,024 for most.
-	CacheMinTokens int64
-
-	// Pace is how fast streams are sent, in output tokens a second. The
-	// default is 0: as fast as they are read.
-	Pace float64
-
-	// MaxBody bounds a request's body in bytes. The default is 25,000,000.
-	// More gets status 413.
-	MaxBody int64
-
-	// KeepRequests is how many requests [Server.Requests] remembers, the newest
-	// ones. The default is 1,000 for [New], so that a program can run for long,
-	// and all for [NewServer]; negative means all.
-	KeepRequests int
-
-	// Guardrails that requests may name. The default is none.
-	Guardrails []Guardrail
-
-	// JobDuration is how long asynchronous invocations and batch jobs take by
-	// the clock Now. The default is 0: they are done when they are asked for.
-	JobDuration time.Duration
-
-	// Faults make some of the requests go wrong. See [Fault] and [ParseFault].
-	Faults []Fault
-
-	// Seed is what the chances of Faults are drawn from. The same seed and
-	// the same requests give the same faults.
-	Seed uint64
-
-	// Quotas by model: the id that is called or the base model behind it. The
-	// default is none.
-	Quotas map[bedrockkit.ModelID]Quota
-
-	// Now is the clock of quotas, prompt caches, jobs and request times. It must
-	// not call the server. The default is time.Now, which inside of a synctest
-	// bubble is the bubble's clock.
-	Now func() time.Time
-}
-
-const defaultMaxBody = 25_000_000
 
 // A Server is a fake Bedrock. Its methods may be called by many goroutines.
 type Server struct {
@@ -119,6 +31,7 @@ type Server struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	active sync.WaitGroup // requests, and connections
+	gate   gate           // of Options.MaxInFlight
 
 	mu          sync.Mutex
 	closed      bool
@@ -126,12 +39,14 @@ type Server struct {
 	scripted    int // replies that were queued
 	hooks       []*Hook
 	requests    []*Request
-	received    int // requests, those that were forgotten included
+	kept        int64 // bytes of the bodies of requests
+	received    int   // requests, those that were forgotten included
 	unexpected  []string
 	cache       map[uint64]cacheEntry
 	accounts    map[bedrockkit.ModelID]*account
 	invocations []*job // asynchronous ones
 	batches     []*job
+	jobCount    int   // jobs of both kinds, those that were forgotten included
 	faultCount  []int // the requests that each fault has seen
 }
 
@@ -141,38 +56,10 @@ func New(optFns ...func(*Options)) (*Server, error) {
 	for _, fn := range optFns {
 		fn(&opts)
 	}
-	if opts.Addr == "" {
-		opts.Addr = "127.0.0.1:0"
+	if err := opts.resolve(); err != nil {
+		return nil, err
 	}
-	if opts.Region == "" {
-		opts.Region = "us-east-1"
-	}
-	if opts.AccessKeyID == "" {
-		opts.AccessKeyID = "AKIDEXAMPLE"
-	}
-	if opts.Pace < 0 || math.IsNaN(opts.Pace) {
-		return nil, fmt.Errorf("bedrocktest: a pace of %v tokens a second; it is 0 or more", opts.Pace)
-	}
-	for i, f := range opts.Faults {
-		if err := f.check(); err != nil {
-			return nil, fmt.Errorf("bedrocktest: fault %d: %w", i+1, err)
-		}
-	}
-	for _, g := range opts.Guardrails {
-		if err := g.check(); err != nil {
-			return nil, fmt.Errorf("bedrocktest: guardrail %q: %w", g.ID, err)
-		}
-	}
-	if opts.MaxBody <= 0 {
-		opts.MaxBody = defaultMaxBody
-	}
-	if opts.KeepRequests == 0 {
-		opts.KeepRequests = 1000
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	s := &Server{opts: opts, done: make(chan struct{}), cache: make(map[uint64]cacheEntry),
+	s := &Server{opts: opts, gate: gate{free: opts.MaxInFlight}, done: make(chan struct{}), cache: make(map[uint64]cacheEntry),
 		accounts: make(map[bedrockkit.ModelID]*account), faultCount: make([]int, len(opts.Faults))}
 	if err := s.listen(); err != nil {
 		return nil, err
@@ -226,7 +113,7 @@ func (s *Server) listen() error {
 // asked and answered.
 func NewServer(tb testing.TB, optFns ...func(*Options)) *Server {
 	tb.Helper()
-	s, err := New(append([]func(*Options){func(o *Options) { o.KeepRequests = -1 }}, optFns...)...)
+	s, err := New(append([]func(*Options){func(o *Options) { o.KeepRequests, o.KeepBytes = math.MaxInt, math.MaxInt64 }}, optFns...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -252,13 +139,13 @@ func (s *Server) problems() []string {
 	}
 	for _, h := range s.hooks {
 		if !h.kept && h.calls == 0 {
-			problems = append(problems, fmt.Sprintf("a Control hook of %s was never called", h.op.orAny()))
+			problems = append(problems, fmt.Sprintf("a Control hook of %s was never called", orAny(h.op)))
 		}
 	}
 	return problems
 }
 
-func (op Op) orAny() string {
+func orAny(op bedrockkit.Operation) string {
 	if op == AnyOp {
 		return "any operation"
 	}
@@ -386,102 +273,6 @@ func (s *Server) Reply(replies ...*Reply) {
 	s.scripted += len(replies)
 }
 
-// A Hook is a function that was registered with [Server.Control].
-type Hook struct {
-	s     *Server
-	op    Op
-	fn    Responder
-	kept  bool
-	busy  bool // it is being called
-	spent bool // it has answered and was dropped
-	calls int
-}
-
-// Control runs fn on the next request of an operation, before the server looks
-// at it: it may look, wait, or answer by returning a Reply, an error included.
-// A hook that has answered is dropped; one that returned nil stays, and the
-// request goes on to the next hook. Hooks run in the order in which they were
-// registered, before scripted replies. A hook serves one request at a time:
-// others that come meanwhile pass it by, unless it is kept.
-func (s *Server) Control(op Op, fn Responder) *Hook {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := &Hook{s: s, op: op, fn: fn}
-	s.hooks = append(s.hooks, h)
-	return h
-}
-
-// Keep makes the hook stay after it has answered. It then need not be called
-// at all.
-func (h *Hook) Keep() *Hook {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	h.kept = true
-	if h.spent { // a request came between Control and Keep
-		h.spent = false
-		h.s.hooks = append(h.s.hooks, h)
-	}
-	return h
-}
-
-// Remove drops the hook.
-func (h *Hook) Remove() {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	h.spent = false
-	h.remove()
-}
-
-// remove is called with the server's lock.
-func (h *Hook) remove() {
-	h.s.hooks = slices.DeleteFunc(h.s.hooks, func(o *Hook) bool { return o == h })
-}
-
-// control asks the hooks. A hook that is not kept serves one request at a time:
-// another that comes meanwhile passes it by, and it is dropped in the moment in
-// which it is free again, or a third would find it.
-func (s *Server) control(ctx context.Context, req *Request) *Reply {
-	s.mu.Lock()
-	hooks := slices.Clone(s.hooks)
-	s.mu.Unlock()
-	for _, h := range hooks {
-		if !h.claim(req.Op) {
-			continue
-		}
-		if r := h.call(ctx, req); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
-// call releases the hook in any case, also if its function panics.
-func (h *Hook) call(ctx context.Context, req *Request) (r *Reply) {
-	defer func() { h.release(r != nil) }()
-	return h.fn(ctx, req)
-}
-
-func (h *Hook) claim(op Op) bool {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	if h.op != AnyOp && h.op != op || h.busy && !h.kept || !slices.Contains(h.s.hooks, h) {
-		return false
-	}
-	h.busy = true
-	h.calls++
-	return true
-}
-
-func (h *Hook) release(answered bool) {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	h.busy = false
-	if answered && !h.kept {
-		h.remove()
-		h.spent = true
-	}
-}
-
 // next takes a scripted reply.
 func (s *Server) next() *Reply {
 	s.mu.Lock()
@@ -511,75 +302,9 @@ func (s *Server) Requests() []Request {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue, s.scripted, s.hooks, s.requests, s.received, s.unexpected = nil, 0, nil, nil, 0, nil
-	s.invocations, s.batches = nil, nil
+	s.queue, s.scripted, s.hooks, s.requests, s.kept, s.received, s.unexpected = nil, 0, nil, nil, 0, 0, nil
+	s.invocations, s.batches, s.jobCount = nil, nil, 0
 	clear(s.cache)
 	clear(s.accounts)
 	clear(s.faultCount)
-}
-
-// Log is the conversation so far, for people: what was asked and how it was
-// answered, texts cut to a line.
-func (s *Server) Log() string {
-	var b strings.Builder
-	requests := s.Requests()
-	fmt.Fprintf(&b, "bedrocktest: %d requests", len(requests))
-	for _, r := range requests {
-		name := string(r.Op)
-		if name == "" {
-			name = r.Method + " " + r.Path
-		}
-		fmt.Fprintf(&b, "\n#%d %s %s (%s)", r.N, name, r.Model, r.Proto)
-		for _, t := range r.System {
-			fmt.Fprintf(&b, "\n     system: %s", line(t))
-		}
-		for _, m := range r.Messages {
-			for _, blk := range m.Blocks {
-				fmt.Fprintf(&b, "\n     %s: %s", m.Role, blk.describe())
-			}
-		}
-		o := r.Outcome
-		fmt.Fprintf(&b, "\n  -> %d", o.Status)
-		if o.Code != "" {
-			b.WriteString(" " + o.Code)
-		}
-		if o.Events > 0 {
-			fmt.Fprintf(&b, ", %d events", o.Events)
-		}
-		fmt.Fprintf(&b, ", %d bytes", o.Bytes)
-		if o.End != "" {
-			fmt.Fprintf(&b, ", %s", o.End)
-		}
-		if !o.Done {
-			b.WriteString(", not finished")
-		}
-	}
-	return b.String()
-}
-
-func (b Block) describe() string {
-	switch {
-	case b.ToolUse != nil:
-		return fmt.Sprintf("calls %s(%s) %s", b.ToolUse.Name, line(string(b.ToolUse.Input)), b.ToolUse.ID)
-	case b.ToolResult != nil:
-		status := ""
-		if b.ToolResult.Error {
-			status = "error "
-		}
-		return fmt.Sprintf("result of %s: %s%s", b.ToolResult.ID, status, line(b.ToolResult.Text()))
-	case b.Reasoning != nil:
-		return "reasoning: " + line(b.Reasoning.Text)
-	case b.Text != "":
-		return line(b.Text)
-	}
-	return line(string(b.Raw))
-}
-
-func line(s string) string {
-	const limit = 200
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > limit {
-		s = string(runes[:limit]) + "…"
-	}
-	return s
 }

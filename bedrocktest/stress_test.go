@@ -51,7 +51,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			client := srv.Client()
 			for range 20 {
-				srv.Control(bedrocktest.OpConverse, bedrocktest.Echo).Keep().Remove()
+				srv.Control(bedrockkit.OpConverse, bedrocktest.Echo).Keep().Remove()
 				_, err := readStream(t, client, &bedrockruntime.ConverseStreamInput{ModelId: aws.String(haiku), Messages: userText("Hi")})
 				assert.NoError(t, err)
 				srv.Requests()

@@ -37,18 +37,19 @@ func tokens(text string) []string {
 func tokenLen(text string) int {
 	runes, word := 0, false
 	for i, r := range text {
+		space := unicode.IsSpace(r)
 		switch {
-		case isCJK(r):
+		case r >= 0x2E80 && isCJK(r):
 			if runes == 0 {
 				return i + utf8.RuneLen(r)
 			}
 			return i
-		case unicode.IsSpace(r) && word:
+		case space && word:
 			return i
 		case runes == tokenRunes:
 			return i
 		}
-		word = word || !unicode.IsSpace(r)
+		word = word || !space
 		runes++
 	}
 	return len(text)
@@ -59,7 +60,7 @@ func isCJK(r rune) bool {
 		r >= 0x3000 && r <= 0x303F || r >= 0xFF00 && r <= 0xFFEF
 }
 
-// blockTokens is the count of a block, whichever side it comes from. What is no
+// blockTokens is the count of a block, from either side. What is not a
 // text (images, documents) is counted by its size on the wire.
 func blockTokens(b Block) int64 {
 	switch {

@@ -2,63 +2,17 @@ package bedrocktest
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/mangaassist/bedrockkit"
 )
 
 // What Bedrock refuses, with the messages that it gives.
 
-// modelList is the base models that a server knows: those that Bedrock had or
-// has, one a line.
-//
-//go:embed models.txt
-var modelList string
-
-var defaultModels = sync.OnceValue(func() []bedrockkit.ModelID {
-	var models []bedrockkit.ModelID
-	for line := range strings.Lines(modelList) {
-		models = append(models, bedrockkit.ModelID(strings.TrimSpace(line)))
-	}
-	return models
-})
-
-// knownModel refuses an id that names no model here. Ids that do not tell
-// their model (application profiles, provisioned and imported models) are
-// taken.
-func (s *Server) knownModel(id bedrockkit.ModelID) *Reply {
-	unknown := invalid("The provided model identifier is invalid.")
-	if s.opts.AnyModel && id != "" {
-		return nil
-	}
-	if slices.Contains(s.opts.Models, id) {
-		return nil
-	}
-	if _, ok := s.opts.Profiles[id]; ok {
-		return nil
-	}
-	ident, err := id.Parse()
-	if err != nil {
-		return unknown
-	}
-	if ident.Base == "" {
-		return nil
-	}
-	for _, m := range s.models() {
-		// A context window's suffix, as in "…-v1:0:200k", names the same model.
-		if ident.Base == m || strings.HasPrefix(string(ident.Base), string(m)+":") {
-			return nil
-		}
-	}
-	return unknown
-}
-
-// resolve is the model behind an id, as far as the server was told.
+// resolve is the model behind an id, as far as the server knows.
 func (s *Server) resolve(id bedrockkit.ModelID) bedrockkit.ModelID {
 	if m, ok := s.opts.Profiles[id]; ok {
 		return m
@@ -66,8 +20,21 @@ func (s *Server) resolve(id bedrockkit.ModelID) bedrockkit.ModelID {
 	return id
 }
 
+// isClaude reports whether the model is Anthropic's, or one whose id does not
+// tell and whose body is Anthropic's or Converse's.
+func (s *Server) isClaude(req *Request) bool {
+	if p := s.resolve(req.Model).Provider(); p != "" {
+		return p == "anthropic"
+	}
+	_, claude := req.family.(anthropic)
+	return claude || req.family == nil
+}
+
+// constraint refuses one value.
 func constraint(value []byte, at, rule string) *Reply {
-	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: %s", value, at, rule)
+	var v violations
+	v.add(string(value), at, rule)
+	return v.reply()
 }
 
 // unreadable refuses a body that cannot be read as the operation's input.

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
@@ -54,7 +56,7 @@ func TestConverseValidation(t *testing.T) {
 		{"same ids", `{"messages":[` + user + `,{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":{}}},{"toolUse":{"toolUseId":"t1","name":"f","input":{}}}]}],` + tools + `}`, "duplicate Ids: t1"},
 		{"input is a list", `{"messages":[` + user + `,{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":[]}}]}],` + tools + `}`, "messages.1.content.0.toolUse.input is invalid"},
 		{"result is a list", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"json":[1]}]}}]}],` + tools + `}`, "toolResult.content.0.json is invalid"},
-		{"error without content", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[],"status":"error"}}]}],` + tools + `}`, "content cannot be empty if status is error"},
+		{"error without content", `{"messages":[` + user + `,` + call + `,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[],"status":"error"}}]}],` + tools + `}`, "The content field at messages.2.content.0.toolResult cannot be empty when status value is error."},
 		{"tool that is none", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":null}]}}`, "The Tool object at toolConfig.tools.0 must set one of the following keys"},
 		{"tool of tomorrow", `{"messages":[` + user + `],"toolConfig":{"tools":[{"newTool":{"name":"x"}}]}}`, ""},
 		{"two tool choices", `{"messages":[` + user + `],"toolConfig":{"toolChoice":{"any":{},"auto":{}},` + strings.TrimPrefix(tools, `"toolConfig":{`) + `}`, "toolConfig.toolChoice must set one of"},
@@ -63,7 +65,7 @@ func TestConverseValidation(t *testing.T) {
 		{"cache point of another type after tools", `{"messages":[` + user + `],` + strings.TrimSuffix(tools, `]}`) + `,{"cachePoint":{"type":"big"}}]}}`, "Value 'big' at 'toolConfig.tools.2.member.cachePoint.type'"},
 		{"another type", `{"messages":[{"role":"user","content":"Hi"}]}`, "Unable to parse the request body: a value of another type than string is expected at messages.content"},
 		{"tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"a b","inputSchema":{"json":{"type":"object"}}}}]}}`, "Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name'"},
-		{"long tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"` + strings.Repeat("a", 65) + `","inputSchema":{"json":{"type":"object"}}}}]}}`, "length between 1 and 64"},
+		{"long tool name", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"` + strings.Repeat("a", 65) + `","inputSchema":{"json":{"type":"object"}}}}]}}`, "toolSpec.name' failed to satisfy constraint: Member must have length less than or equal to 64"},
 		{"tool description", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","description":"","inputSchema":{"json":{"type":"object"}}}}]}}`, "toolSpec.description"},
 		{"schema", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"string"}}}}]}}`, "inputSchema.json.type must be one of the following: object."},
 		{"same tools", `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}},{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}]}}`, "more than once"},
@@ -91,6 +93,28 @@ func TestConverseValidation(t *testing.T) {
 	}
 }
 
+// All constraints that are broken are told together, before anything else. The
+// first two messages are those of the service (BerriAI/litellm #24668,
+// continuedev/continue #2296).
+func TestViolations(t *testing.T) {
+	srv := echoServer(t)
+	for body, want := range map[string]string{
+		`{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"inputSchema":{"json":{"type":"object","properties":{},"required":[]}},"name":"","description":""}}]}}`: "3 validation errors detected: " +
+			"Value '' at 'toolConfig.tools.1.member.toolSpec.name' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_-]+; " +
+			"Value '' at 'toolConfig.tools.1.member.toolSpec.name' failed to satisfy constraint: Member must have length greater than or equal to 1; " +
+			"Value '' at 'toolConfig.tools.1.member.toolSpec.description' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		`{"messages":[` + user + `],"toolConfig":{"tools":[]}}`:                       "1 validation error detected: Value at 'toolConfig.tools' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		`{"messages":[` + user + `],"inferenceConfig":{"temperature":1.5,"topP":-1}}`: "2 validation errors detected: Value '1.5' at 'inferenceConfig.temperature' failed to satisfy constraint: Member must have value less than or equal to 1; Value '-1' at 'inferenceConfig.topP' failed to satisfy constraint: Member must have value greater than or equal to 0",
+		`{"messages":[{"role":"user","content":[{"text":" "},{"image":{"format":"bmp","source":{"bytes":""}}}]},{"role":"tool","content":[]}]}`: "3 validation errors detected: " +
+			"Value 'bmp' at 'messages.1.member.content.2.member.image.format' failed to satisfy constraint: Member must satisfy enum value set: [png, jpeg, gif, webp]; " +
+			"Value at 'messages.1.member.content.2.member.image.source.bytes' failed to satisfy constraint: Member must have length greater than or equal to 1; " +
+			"Value 'tool' at 'messages.2.member.role' failed to satisfy constraint: Member must satisfy enum value set: [user, assistant, system]",
+	} {
+		_, got := do(t, srv, request(t, srv, "/model/"+haiku+"/converse", body))
+		assert.Equal(t, want, message(got))
+	}
+}
+
 func TestNovaCachesNoTools(t *testing.T) {
 	srv := echoServer(t)
 	body := `{"messages":[` + user + `],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}},{"cachePoint":{"type":"default"}}]}}`
@@ -102,7 +126,7 @@ func TestNovaCachesNoTools(t *testing.T) {
 
 func TestStructuredOutput(t *testing.T) {
 	srv := echoServer(t)
-	const schema = `{"type":"object","required":["title"],"properties":{"title":{"type":"string"}}}`
+	const schema = `{"type":"object","required":["title"],"properties":{"title":{"type":"string"}},"additionalProperties":false}`
 	quoted, err := json.Marshal(schema)
 	require.NoError(t, err)
 	for path, body := range map[string]string{
@@ -159,33 +183,86 @@ func TestAnthropicValidation(t *testing.T) {
 }
 
 func TestModels(t *testing.T) {
+	const (
+		unknown  = "The provided model identifier is invalid."
+		ended    = "This model version has reached the end of its life. Please refer to the AWS documentation for more details."
+		onDemand = "with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."
+		action   = "This action doesn't support the model that you provided."
+	)
 	srv := echoServer(t, func(o *bedrocktest.Options) {
-		o.Profiles = nil
+		o.Models = []bedrockkit.ModelID{"anthropic.claude-of-next-year-v1:0"}
+		o.Profiles = map[bedrockkit.ModelID]bedrockkit.ModelID{
+			"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/old": "anthropic.claude-3-haiku-20240307-v1:0",
+		}
 	})
-	for id, known := range map[string]bool{
-		"anthropic.claude-3-haiku-20240307-v1:0":                                                      true,
-		"anthropic.claude-3-haiku-20240307-v1:0:200k":                                                 true,
-		"jp.anthropic.claude-haiku-4-5-20251001-v1:0":                                                 true,
-		"arn:aws:bedrock:us-east-1::foundation-model%2Famazon.nova-lite-v1:0":                         true,
-		"arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc":        true,
-		"arn:aws:bedrock:us-east-1:123456789012:provisioned-model%2Fabc":                              true,
-		"anthropic.claude-9-haiku-v1:0":                                                               false,
-		"claude":                                                                                      false,
-		"arn:aws:bedrock:us-east-1:123456789012:inference-profile%2Fus.anthropic.claude-9-haiku-v1:0": false,
+	for id, want := range map[string]string{
+		"meta.llama3-70b-instruct-v1:0":                                                               "",
+		"us.anthropic.claude-haiku-4-5-20251001-v1:0":                                                 "",
+		"jp.anthropic.claude-haiku-4-5-20251001-v1:0":                                                 "",
+		"amazon.nova-pro-v1:0:24k":                                                                    "",
+		"apac.anthropic.claude-haiku-5-5":                                                             "", // a region that was not listed
+		"arn:aws:bedrock:us-east-1::foundation-model%2Famazon.nova-lite-v1:0":                         "",
+		"arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc":        "",
+		"arn:aws:bedrock:us-east-1:123456789012:provisioned-model%2Fabc":                              "",
+		"anthropic.claude-of-next-year-v1:0":                                                          "",
+		"us.anthropic.claude-of-next-year-v1:0":                                                       "",
+		"anthropic.claude-9-haiku-v1:0":                                                               unknown,
+		"claude":                                                                                      unknown,
+		"arn:aws:bedrock:us-east-1:123456789012:inference-profile%2Fus.anthropic.claude-9-haiku-v1:0": unknown,
+		"us.anthropic.claude-mythos-5":                                                                unknown,
+		"anthropic.claude-3-haiku-20240307-v1:0":                                                      ended,
+		"us.anthropic.claude-3-7-sonnet-20250219-v1:0":                                                ended,
+		"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile%2Fold":                  ended,
+		"anthropic.claude-haiku-4-5-20251001-v1:0":                                                    "Invocation of model ID anthropic.claude-haiku-4-5-20251001-v1:0 " + onDemand,
+		"arn:aws:bedrock:us-east-1::foundation-model%2Fanthropic.claude-opus-5-5":                     "Invocation of model ID arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-opus-5-5 " + onDemand,
+		"amazon.nova-2-sonic-v1:0":                                                                    action,
+		"xai.grok-4.3":                                                                                action,
 	} {
-		resp, body := do(t, srv, request(t, srv, "/model/"+id+"/converse", `{"messages":[`+user+`]}`))
-		if known {
-			assert.Equal(t, 200, resp.StatusCode, "%s: %s", id, body)
-		} else {
-			assert.Equal(t, 400, resp.StatusCode, id)
-			assert.Equal(t, "The provided model identifier is invalid.", message(body))
+		for _, op := range []string{"converse", "converse-stream"} {
+			resp, body := do(t, srv, request(t, srv, "/model/"+id+"/"+op, `{"messages":[`+user+`]}`))
+			status, code := 400, "ValidationException"
+			switch want {
+			case "":
+				assert.Equal(t, 200, resp.StatusCode, "%s: %s", id, body)
+				continue
+			case ended:
+				status, code = 404, "ResourceNotFoundException"
+			}
+			assert.Equal(t, status, resp.StatusCode, id)
+			assert.Contains(t, message(body), want)
+			assert.Contains(t, resp.Header.Get("X-Amzn-Errortype"), code)
+		}
+	}
+}
+
+// Models end by the table's day, or by the caller's clock.
+func TestEndOfLife(t *testing.T) {
+	const sonnet4, opus41 = "us.anthropic.claude-sonnet-4-20250514-v1:0", "us.anthropic.claude-opus-4-1-20250805-v1:0" // end 2026-10-14 and 2027-01-08
+	for _, tt := range []struct {
+		name            string
+		set             func(*bedrocktest.Options)
+		sonnet4, opus41 int
+	}{
+		{"the table's day", func(*bedrocktest.Options) {}, 404, 200},
+		{"before", func(o *bedrocktest.Options) {
+			o.Now = bedrocktest.NewClock(time.Date(2026, 10, 13, 23, 0, 0, 0, time.UTC)).Now
+		}, 200, 200},
+		{"after", func(o *bedrocktest.Options) {
+			o.Now = bedrocktest.NewClock(time.Date(2027, 1, 8, 0, 0, 0, 0, time.UTC)).Now
+		}, 404, 404},
+		{"allowed", func(o *bedrocktest.Options) { o.AllowEnded = true }, 200, 200},
+	} {
+		srv := echoServer(t, tt.set)
+		for model, want := range map[string]int{sonnet4: tt.sonnet4, opus41: tt.opus41} {
+			resp, _ := do(t, srv, request(t, srv, "/model/"+model+"/converse", `{"messages":[`+user+`]}`))
+			assert.Equal(t, want, resp.StatusCode, "%s: %s", tt.name, model)
 		}
 	}
 }
 
 // Whatever has a price is a model that the server knows.
 func TestModelsOfThePriceTable(t *testing.T) {
-	srv := echoServer(t)
+	srv := echoServer(t, allowEnded, func(o *bedrocktest.Options) { o.Ignore = bedrocktest.Rules() })
 	n := 0
 	var unknown []string
 	for m := range pricing.Default().Models() {

@@ -66,6 +66,15 @@ func (b *breaker) roll(o *Options, now time.Time) {
 	}
 }
 
+// idle reports whether the breaker is closed and has nothing to count. One that
+// nobody has probed for an hour after it opened is so, too.
+func (b *breaker) idle(now time.Time) bool {
+	if until := b.openUntil.Load(); until != 0 {
+		return now.UnixNano()-until > int64(time.Hour)
+	}
+	return b.failed.Load() == 0
+}
+
 func unhealthy(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {

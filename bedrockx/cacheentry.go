@@ -15,6 +15,7 @@ import (
 type kept struct {
 	fresh     time.Time // until when it is given without a refresh
 	frames    bool      // body is a stream, which has no unary form that is known
+	both      bool      // body, of a unary answer, can be given as a stream without a loss
 	tools     bool      // it asks for tools
 	model     bedrockkit.ModelID
 	requestID string
@@ -38,6 +39,7 @@ const (
 	keptUnknown
 	keptPriced
 	keptTools
+	keptBoth
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -53,6 +55,9 @@ func (k *kept) encode(key *cache.Key) []byte {
 	flags := byte(0)
 	if k.frames {
 		flags |= keptFrames
+	}
+	if k.both {
+		flags |= keptBoth
 	}
 	if k.usage.Unknown {
 		flags |= keptUnknown
@@ -87,6 +92,7 @@ func (k *kept) decode(key *cache.Key, b []byte) error {
 		return errKept
 	}
 	flags := b[keptHeader]
+	k.both = flags&keptBoth != 0
 	k.frames, k.usage.Unknown, k.priced, k.tools = flags&keptFrames != 0, flags&keptUnknown != 0, flags&keptPriced != 0, flags&keptTools != 0
 	b = b[keptHeader+1:]
 	ok := true

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,147 +18,137 @@ import (
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
-// Operation is an operation of Bedrock Runtime that a [Call] can be of.
-type Operation string
-
-// The operations.
-const (
-	OpInvokeModel       Operation = "InvokeModel"
-	OpInvokeModelStream Operation = "InvokeModelWithResponseStream"
-	OpConverse          Operation = "Converse"
-	OpConverseStream    Operation = "ConverseStream"
-)
-
-// Streaming reports whether the response is an event stream.
-func (op Operation) Streaming() bool {
-	return op == OpInvokeModelStream || op == OpConverseStream
-}
-
 // A Handler handles a call. A [Middleware] wraps one handler in another.
 type Handler func(context.Context, *Call) error
 
-// A Middleware is a policy: it may look at the call before and after the next
-// handler, change it, answer it or refuse it. It runs once for a call, outside
-// of the retries, and calls the next handler at most once: a call is sent for one
-// answer, and costs and budgets are settled for one. It must be safe for
-// concurrent use.
+// A Middleware is a policy: it may look at the call before and after the next handler,
+// change it, answer it or refuse it. It runs once for a call, outside the retries. It
+// calls the next handler at most once, because costs and budgets are settled for one
+// answer. It must be safe for concurrent use.
 //
-// What is to happen when the call has ended (a stream ends long after the
-// handler returned) is registered with [Call.OnEnd].
+// A stream ends long after the handler has returned. To run something when a call has
+// ended, register it with [Call.OnEnd].
 type Middleware func(next Handler) Handler
 
-// A Call is one request on its way through the pipeline and what became of it.
-// It belongs to one goroutine at a time.
+// A Call is one request on its way through the pipeline, and its outcome. Only one
+// goroutine at a time may use it.
 type Call struct {
-	// Op and Model say what is called. A middleware may change the model.
-	Op    Operation
-	Model bedrockkit.ModelID
+	// Op is the operation to call, on Outcome.Model.
+	Op bedrockkit.Operation
 
-	// Body is the JSON body as it goes out; it is not checked again. Where it
-	// is nil, the SDK's serializer writes the body from SDKInput. It must not
-	// be changed once the call has been sent.
+	// Body is the JSON body as it is sent; it is not checked again. If it is nil, the
+	// SDK's serializer writes the body from SDKInput. It must not be changed after the
+	// call has been sent.
 	Body json.RawMessage
 
 	// SDKInput returns the SDK's input for the operation, such as a
-	// *bedrockruntime.ConverseInput, complete but for the model id. It is
-	// called when Body is nil, or when the API is not the SDK's own client.
-	// What it returns is changed by the pipeline, so it must be a copy.
+	// *bedrockruntime.ConverseInput, complete except for the model id. It is called if
+	// Body is nil, or if the API is not the SDK's own client. The pipeline changes the
+	// input, so it must be a copy.
 	SDKInput func() (any, error)
 
-	// MaxTokens is the request's own bound on the answer in tokens, which
-	// budgets and quotas go by; 0 stands for the most that the model gives.
+	// MaxTokens is the request's own bound on the answer in tokens. Budgets and quotas
+	// use it. 0 means the most that the model can answer.
 	MaxTokens int
 
-	// Decode reads the response. It runs within each attempt: an error is a
-	// failure of the attempt and may be retried, so it must start anew each
-	// time. For a unary call it reads all of the body, for a stream it reads
-	// until the first output and keeps the body for later.
+	// Decode reads the response. It runs once in each attempt, and must start from the
+	// beginning each time: an error fails the attempt, which may be retried. For a
+	// unary call it reads the whole body. For a stream it reads until the first output
+	// and keeps the body for later.
 	Decode func(context.Context, *Response) error
 
-	// Share gives a copy of the call, which a [Cache] sends for all who ask the
-	// same at once, a Decode of its own: one that changes the copy and nothing
-	// of this call. For a stream it returns a function that reads what Decode
-	// has left to the end and ends the copy. Where Share is nil, the call
-	// passes by the cache.
+	// Share prepares a copy of the call, which a [Cache] sends on behalf of several
+	// equal calls. It sets the Decode of the copy, which must change the copy and not
+	// this call. For a stream it returns a function that reads the rest of the stream
+	// after Decode, and ends the copy. If Share is nil, the call does not use the
+	// cache.
 	Share func(*Call) (rest func() error)
 
-	// OnText are given the text of the answer before the caller sees it: that
-	// of a stream piece by piece, that of a unary call at once, in the goroutine
-	// that reads. Of an InvokeModel response whose type has no method Text() string
-	// it is the body. An error of one ends the call, with [KindRefused]. A
-	// middleware adds to them before it calls the next handler.
+	// OnText functions are called with the text of the answer before the caller sees
+	// it: piece by piece for a stream, once for a unary call, in the goroutine that
+	// reads. If the type of an InvokeModel response has no method Text() string, the
+	// text is the body. If a function returns an error, the call ends with
+	// [KindRefused]. A middleware adds its function before it calls the next handler.
 	OnText []func(text string) error
 
-	// Continuation returns the call that asks for the rest of a streamed answer
-	// whose beginning is given, for Options.Continue; nil where that cannot be
-	// asked for.
-	Continuation func(soFar string) (*Call, error)
+	// Hold holds events of a stream back until the reader may see their text. It gets
+	// the text that came since its last call. whole is true if the answer is complete,
+	// or if it broke and another call will continue it. While Hold returns false, the
+	// events wait; at the end, release has no effect. If it returns an error, the call
+	// ends with [KindRefused], and the reader never sees the events that wait. Hold
+	// runs in the goroutine that reads. A middleware that sets it, before it calls the
+	// next handler, must also call the function that was set before. Nil holds nothing
+	// back. For unary calls, use OnText.
+	Hold func(text string, whole bool) (release bool, err error)
 
-	// Options are those of the client and of this call, defaults filled in.
+	// Encode, if set, makes the request for a model, so that Body, SDKInput and
+	// MaxTokens need not be set. model is what Options.Resolve returns. known is what
+	// Options.Capabilities returns, or the zero value if the model is not known.
+	// Encode is called before anything is sent: for the call's own model, and for
+	// targets of Options.Fallback with another model. If it returns an error for any
+	// of them, the call fails with [KindValidation]. If a middleware has replaced the
+	// body, targets get that body unchanged.
+	Encode func(model bedrockkit.ModelID, known bedrockkit.Capability) (Encoded, error)
+
+	// Options are the options of the client and of this call, with the defaults filled
+	// in. Only a middleware may change them, before it calls the next handler.
 	Options *Options
 
-	// What became of it. A middleware that answers the call itself sets them.
-	Attempts    int    // requests sent, to whichever target
-	RequestID   string // of the last response, success or error
-	Host        string // that the last attempt was sent to, with its port where the endpoint names one
-	Fallback    bool   // a target of Options.Fallback was the last to be asked
-	Usage       bedrockkit.Usage
-	StopReason  bedrockkit.StopReason
-	ServiceTier bedrockkit.ServiceTier // the tier that served it, as far as the response says
-	CacheHit    bool                   // answered from a cache, which costs nothing
-	Failures    []Failure              // the attempts that did not answer, and the targets that were left out
-
-	// Latency is the time from Do to the end, FirstOutput that to the first
-	// output of a stream (time to first token). They are set when reached.
-	Latency     time.Duration
-	FirstOutput time.Duration
-
-	// Queued is the part of the latency that the call has waited for a quota.
-	Queued time.Duration
-
-	// Cost is what the call cost in US dollars, once it has ended; nil where
-	// that is not known, and CostErr says why.
-	Cost    *pricing.Amount
-	CostErr error
-
-	// Caching is what the service's prompt cache did for the call; nil until it
-	// has ended, where the usage tells of no cache, and where Cost is nil.
-	Caching *pricing.Caching
+	// Outcome says how the call went, and the model and region that it goes to.
+	Outcome
 
 	// Where the call goes now: the client's own API, or a fallback target's.
 	api     RuntimeAPI
 	sdk     *bedrockruntime.Client // api, where it is the SDK's own client
-	region  string
 	account string
 
-	hold        *hold // what is set aside of budgets
-	input, most int64 // tokens of the input and of the longest answer, once a limiter has asked
+	// What Encode has made: for the call's own model, and for others.
+	own        *Encoded
+	encodedFor bedrockkit.ModelID
+	variants   map[bedrockkit.ModelID]*Encoded
+
+	hold        *hold             // what is set aside of budgets
+	onAgain     func(*Error) bool // what sets aside for another attempt, if not the call itself
+	input, most int64             // tokens of the input and of the longest answer, once a limiter has asked
+	estimated   bool              // input is an estimate
+	counted     int64             // what Options.InputTokens has counted; -1 after it failed
 
 	resolve func(bedrockkit.ModelID) (bedrockkit.ModelID, error) // Options.Resolve, in the context of Do; may be nil
 
-	began   time.Time
-	sent    bool
-	ended   atomic.Bool
-	settled atomic.Bool
-	onEnd   []func(error)
+	ctx context.Context // of Do; what may run after its end takes it without
+
+	open io.ReadCloser // the body of a stream that Decode was given
+	dog  *watchdog     // of the attempt under way
+
+	charging  sync.Mutex
+	charged   pricing.Amount // beside the model's
+	chargeErr error
+
+	valid    bedrockkit.ModelID // a model that was found valid
+	began    time.Time
+	asked    time.Time // when the last attempt began
+	sent     bool
+	ended    atomic.Bool
+	settling sync.Mutex // held while End writes to Outcome
+	onEnd    []func(error)
 }
 
-// A Response is what an attempt brought back.
+// A Response is the response to one attempt.
 type Response struct {
-	// Header and Body are those of the HTTP response. The body is bounded:
-	// reading more of a unary body than Options.MaxResponseBytes is an error.
-	// They are nil where the API is not the SDK's own client.
+	// Header and Body are the header and body of the HTTP response. Reading more of a
+	// unary body than Options.MaxResponseBytes is an error. They are nil if the API is
+	// not the SDK's own client.
 	Header http.Header
 	Body   io.ReadCloser
 
-	// SDK is the SDK's output, such as a *bedrockruntime.ConverseOutput. It
-	// holds the answer only where Body is nil.
+	// SDK is the SDK's output, such as a *bedrockruntime.ConverseOutput. It has the
+	// answer only if Body is nil.
 	SDK any
 }
 
-// ReadAll reads the body of a unary response to its end. One that breaks off is
-// an error of [KindTruncated]; one that lies about its length, as a proxy's can,
-// is found by whoever decodes it.
+// ReadAll reads the body of a unary response to its end. It returns an error of
+// [KindTruncated] if the body breaks off. A proxy can send a wrong length; then the
+// decoder finds the error.
 func (r *Response) ReadAll() ([]byte, error) {
 	const unsaid, most = 2 << 10, 64 << 10 // most of what is only said
 	room := unsaid
@@ -182,12 +173,8 @@ func (r *Response) ReadAll() ([]byte, error) {
 	}
 }
 
-// Region is the AWS region that the call goes to and is priced in, as far as
-// that is known: a fallback may change it.
-func (c *Call) Region() string { return c.region }
-
-// Resolved is the id that says which model the call goes to: Model itself,
-// unless that is an ARN that does not tell and Options.Resolve does.
+// Resolved returns the id that names the model of the call. It is Model itself, or
+// what Options.Resolve returns for it if Model is an ARN.
 func (c *Call) Resolved() bedrockkit.ModelID { return c.resolved(c.Model) }
 
 func (c *Call) resolved(id bedrockkit.ModelID) bedrockkit.ModelID {
@@ -199,14 +186,21 @@ func (c *Call) resolved(id bedrockkit.ModelID) bedrockkit.ModelID {
 	return id
 }
 
-// OnEnd registers a function that runs once when the call has ended, with the
-// error that it ended with. The last one registered runs first, all of them
-// after usage and cost were settled.
+// OnEnd registers a function that runs once when the call has ended, with the error of
+// the call. The function that was registered last runs first. All run after usage and
+// cost were settled.
 func (c *Call) OnEnd(fn func(error)) { c.onEnd = append(c.onEnd, fn) }
 
-// Text gives a piece of the answer's text to OnText. Whoever decodes a
-// response does it, and hands no text on where it returns an error.
+// Text passes a piece of the answer's text to OnText. Code that decodes a response
+// must call it, and must not pass the text on if it returns an error.
 func (c *Call) Text(text string) error {
+	if len(c.OnText) == 0 {
+		return nil
+	}
+	if c.dog != nil { // a check that takes long is not a slow service
+		c.dog.pause()
+		defer c.dog.resume()
+	}
 	for _, fn := range c.OnText {
 		if err := fn(text); err != nil {
 			return &Error{Kind: KindRefused, Err: err} // and not the kind of a check that failed, which could be retried
@@ -215,68 +209,41 @@ func (c *Call) Text(text string) error {
 	return nil
 }
 
-// End tells that the call has ended. The pipeline does it for unary calls and
-// for streams that never began; whoever reads a stream does it once it is
-// complete, broken or left. Later calls do nothing.
+// Charge adds to the cost of the call what a middleware has spent in addition to the
+// model, such as a guardrail's text units. If cost is nil, the cost of the call is
+// unknown, with err as the reason. Charge is safe for concurrent use until the call
+// ends.
+func (c *Call) Charge(cost *pricing.Amount, err error) {
+	c.charging.Lock()
+	defer c.charging.Unlock()
+	if cost != nil {
+		c.charged = c.charged.Add(*cost)
+	} else if c.chargeErr == nil {
+		c.chargeErr = err
+	}
+}
+
+// End ends the call and settles its latency and cost. The pipeline ends unary calls,
+// and streams that never began. The reader of a stream ends its call when the stream
+// is complete, is broken or is no longer read. Later calls of End do nothing.
 func (c *Call) End(err error) {
 	if c.ended.Swap(true) {
 		return
 	}
+	cost, saved, unpriced := c.price(err)
+	cost, unpriced = c.withCharges(cost, unpriced)
+	c.settling.Lock()
 	if !c.began.IsZero() {
 		c.Latency = time.Since(c.began)
 	}
-	c.price(err)
-	c.settled.Store(true)
+	c.Cost, c.PromptCache, c.CostErr = cost, saved, unpriced
+	c.settling.Unlock()
+	if err == nil && unpriced != nil {
+		c.skipPrice(unpriced)
+	}
 	for i := len(c.onEnd) - 1; i >= 0; i-- {
 		c.onEnd[i](err)
 	}
-}
-
-// Settled reports whether End has set Latency, Cost, CostErr and Caching; only
-// then may another goroutine than that which called End read them.
-func (c *Call) Settled() bool { return c.settled.Load() }
-
-// price settles the cost: that of the answer and of attempts that were refused
-// after their usage was known. A call that brought neither an answer nor usage
-// has no cost that anybody knows, as an attempt that failed may have been
-// billed.
-func (c *Call) price(err error) {
-	switch {
-	case c.CacheHit:
-		c.Cost = new(pricing.Amount)
-	case err != nil && c.Usage == bedrockkit.Usage{}:
-		c.CostErr = err
-	default:
-		cost, err := c.cost()
-		if err != nil {
-			c.CostErr = err
-			return
-		}
-		for _, f := range c.Failures {
-			// The failure that ended the call is the one just priced.
-			if f.Cost != nil && (f.RequestID != c.RequestID || f.RequestID == "") {
-				cost = cost.Add(*f.Cost)
-			}
-		}
-		c.Cost = &cost
-		if u := c.Usage; u.InputTokens != u.TotalInput() {
-			if caching, err := c.Options.Prices.Caching(c.Model, u, c.priced); err == nil {
-				c.Caching = &caching
-			}
-		}
-	}
-}
-
-// cost is that of the usage, as the attempt that told it is billed.
-func (c *Call) cost() (pricing.Amount, error) {
-	return c.Options.Prices.Cost(c.Model, c.Usage, c.priced)
-}
-
-// priced says how the attempt was served.
-func (c *Call) priced(o *pricing.CostOptions) {
-	o.Region = c.region
-	o.Tier = c.ServiceTier
-	o.Resolve = c.resolve
 }
 
 func (c *Call) start() error {
@@ -288,11 +255,8 @@ func (c *Call) start() error {
 	return nil
 }
 
-// check finds mistakes of whoever made the call.
+// check finds mistakes of the caller.
 func (c *Call) check() error {
-	if err := c.Model.Validate(); err != nil {
-		return err
-	}
 	switch {
 	case c.api == nil:
 		return errors.New("the client has no API: New was given nil")
@@ -302,7 +266,7 @@ func (c *Call) check() error {
 		return errors.New("the call has neither a Body nor an SDKInput")
 	}
 	switch c.Op {
-	case OpInvokeModel, OpInvokeModelStream, OpConverse, OpConverseStream:
+	case bedrockkit.OpInvokeModel, bedrockkit.OpInvokeModelWithResponseStream, bedrockkit.OpConverse, bedrockkit.OpConverseStream:
 		return nil
 	}
 	return fmt.Errorf("unknown operation %q", c.Op)

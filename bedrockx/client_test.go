@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const model bedrockkit.ModelID = "anthropic.claude-3-haiku-20240307-v1:0"
+const model bedrockkit.ModelID = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 func request(text string) anthropic.Request {
 	return anthropic.Request{MaxTokens: 100, Messages: []anthropic.Message{anthropic.User(text)}}
@@ -61,7 +61,7 @@ func TestInvoke(t *testing.T) {
 	assert.EqualValues(t, 7, result.Usage.CacheReadTokens)
 
 	sent := srv.Requests()[0]
-	assert.Equal(t, bedrocktest.OpInvokeModel, sent.Op)
+	assert.Equal(t, bedrockkit.OpInvokeModel, sent.Op)
 	assert.Equal(t, "application/json", sent.Header.Get("Content-Type"))
 	assert.JSONEq(t, `{"anthropic_version":"bedrock-2023-05-31","max_tokens":100,"messages":[{"role":"user","content":[{"type":"text","text":"hello"}]}]}`, string(sent.Body))
 
@@ -75,10 +75,9 @@ func TestInvokeCost(t *testing.T) {
 	client := bedrockx.New(srv.Client())
 	usage := bedrockkit.Usage{InputTokens: 1_000_000, OutputTokens: 100_000}
 	for id, want := range map[bedrockkit.ModelID]string{
-		"anthropic.claude-haiku-4-5-20251001-v1:0":        "1.65",
 		"us.anthropic.claude-haiku-4-5-20251001-v1:0":     "1.65",
 		"global.anthropic.claude-haiku-4-5-20251001-v1:0": "1.5",
-		"anthropic.claude-3-haiku-20240307-v1:0":          "0.375",
+		"us.anthropic.claude-sonnet-4-6":                  "4.95",
 	} {
 		srv.Reply(bedrocktest.Text("x").Usage(usage))
 		result, err := bedrockx.Invoke(t.Context(), client, id, request("hello"))
@@ -166,7 +165,7 @@ func TestAttempts(t *testing.T) {
 			}
 			assert.Equal(t, tt.sent, e.Attempts)
 			assert.Len(t, srv.Requests(), tt.sent)
-			assert.Equal(t, bedrockx.OpInvokeModel, e.Op)
+			assert.Equal(t, bedrockkit.OpInvokeModel, e.Op)
 			assert.Equal(t, model, e.Model)
 		})
 	}
@@ -398,7 +397,7 @@ func TestACallIsSentOnce(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
 	client := bedrockx.New(srv.Client())
 	call := &bedrockx.Call{
-		Op: bedrockx.OpConverse, Model: model, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`),
+		Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: model}, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`),
 		Decode: func(_ context.Context, resp *bedrockx.Response) error {
 			return resp.Body.Close()
 		},
@@ -408,9 +407,9 @@ func TestACallIsSentOnce(t *testing.T) {
 	assert.ErrorContains(t, client.Do(t.Context(), call), "sent before")
 
 	for name, call := range map[string]*bedrockx.Call{
-		"no Decode": {Op: bedrockx.OpConverse, Model: model, Body: []byte(`{}`)},
-		"no body":   {Op: bedrockx.OpConverse, Model: model, Decode: func(context.Context, *bedrockx.Response) error { return nil }},
-		"bad op":    {Op: "Dance", Model: model, Body: []byte(`{}`), Decode: func(context.Context, *bedrockx.Response) error { return nil }},
+		"no Decode": {Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: model}, Body: []byte(`{}`)},
+		"no body":   {Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: model}, Decode: func(context.Context, *bedrockx.Response) error { return nil }},
+		"bad op":    {Op: "Dance", Outcome: bedrockx.Outcome{Model: model}, Body: []byte(`{}`), Decode: func(context.Context, *bedrockx.Response) error { return nil }},
 	} {
 		assert.ErrorIs(t, client.Do(t.Context(), call), bedrockx.ErrValidation, name)
 	}
@@ -530,7 +529,7 @@ func TestPanicEndsTheCall(t *testing.T) {
 		})
 	})
 	body := []byte(`{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`)
-	call := &bedrockx.Call{Op: bedrockx.OpConverse, Model: model, Body: body, MaxTokens: 100,
+	call := &bedrockx.Call{Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: model}, Body: body, MaxTokens: 100,
 		Decode: func(context.Context, *bedrockx.Response) error { panic("broken") }}
 	assert.PanicsWithValue(t, "broken", func() { _ = client.Do(t.Context(), call) })
 	assert.Equal(t, 1, ended)

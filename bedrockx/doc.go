@@ -1,6 +1,6 @@
-// Package bedrockx is the one door to Amazon Bedrock Runtime: every call to a
-// model, unary or streamed, passes one pipeline that validates, retries, times
-// out, meters and prices it.
+// Package bedrockx calls Amazon Bedrock Runtime. Every call to a model, unary or
+// streamed, passes one pipeline that validates, retries, times out, meters and prices
+// it.
 //
 //	client := bedrockx.NewFromConfig(cfg, bedrockx.Service)
 //	result, err := bedrockx.Invoke(ctx, client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
@@ -8,47 +8,50 @@
 //		Messages:  []anthropic.Message{anthropic.User("What is One Piece about?")},
 //	})
 //	if err != nil {
-//		return err // errors.Is(err, bedrockx.ErrThrottled) and others tell the kind
+//		return err // errors.Is(err, bedrockx.ErrThrottled) and others find the kind
 //	}
 //	fmt.Println(result.Output.Text(), result.Usage, result.Cost)
 //
-// The packages below this one have the bodies of the model families for
-// [Invoke]: Anthropic, Nova, Titan, Cohere, Llama and Mistral. [Raw] is a body as
-// it is, and a type of your own is one by two methods (see [Payload]). Package
-// stream reads their streams, and package converse speaks to all models alike.
+// The packages below this one have the bodies of the model families for [Invoke]:
+// Anthropic, Nova, Titan, Cohere, Llama, Mistral and, in package openai, Chat
+// Completions for all that speak it. [Raw] sends a body unchanged, and any type with
+// two methods can be a body (see [Payload]). Package stream reads the streams of all
+// families, and package converse has one form of request for all models.
 //
-// It extends the AWS SDK and does not hide it: credentials, signing, endpoints,
-// regions and the HTTP client are those of the [bedrockruntime.Client] that it
-// is given, and that client stays yours for whatever is not wrapped here.
+// The package extends the AWS SDK and does not hide it. Credentials, signing,
+// endpoints, regions and the HTTP client come from the [bedrockruntime.Client] that
+// you pass in. You can still use that client directly for everything that is not
+// wrapped here.
 //
 // # The pipeline
 //
-// A [Call] passes these steps, each a [Middleware] but for the last two: send is
+// A [Call] passes these steps. Each is a [Middleware], except the last two: send is
 // the innermost [Handler], and meter is [Call.End].
 //
 //	validate → yours (Options.Middleware) → budget → cache → fallback → retry → quota → send → meter
 //
-// An attempt at a unary call ends when its response has been read and decoded,
-// so a response that cannot be read counts as a failure of the attempt. An
-// attempt at a stream lasts until its first output has been decoded: retries
-// cover exactly what the caller has not seen yet. What comes after (metering,
-// pricing, whatever a middleware registers with [Call.OnEnd]) runs once, when
-// the call ends, whichever way it ends.
+// An attempt at a unary call ends when its response has been read and decoded, so a
+// response that cannot be read counts as a failure of the attempt. An attempt at a
+// stream lasts until its first output has been decoded: a call is retried only while
+// the caller has not seen any output. Metering, pricing and the functions that a
+// middleware registers with [Call.OnEnd] run once, when the call ends, with or without
+// an error.
 //
 // # Policies of your own
 //
-// A [Middleware] in the options of a client or of a call sees every call before
-// it is sent, and may change, answer or refuse it. [Call.OnText] shows it the
-// answer before the caller sees it, of a unary call and of a stream, and
-// [Call.OnEnd] what became of it. The example of Middleware is a moderation
-// check.
+// A [Middleware] in the options of a client or of a call sees every call before it is
+// sent. It may change the call, answer it or refuse it. With [Call.OnText] it sees the
+// answer before the caller does, for unary calls and for streams. With [Call.OnEnd] it
+// sees the outcome. The example of Middleware is a moderation check.
 //
 // # Errors
 //
-// Every error of a call is an [*Error], which errors.As finds; it holds the
-// operation, the model, the attempts and the request id. Its kind is found with
-// errors.Is and a sentinel such as [ErrThrottled], and the error of the AWS SDK
-// below it with errors.As. No error repeats a prompt or an answer.
+// Every error of a call is an [*Error], which errors.As finds. It holds the operation,
+// the model, the attempts and the request id. Use errors.Is with a sentinel such as
+// [ErrThrottled] to find its kind, and errors.As to find the error of the AWS SDK
+// inside it. [Kind.HTTPStatus] returns the status that a server should answer its own
+// client with. No error of this package repeats a prompt or an answer. The service's
+// own message may quote the request, so [Error.LogValue] leaves it out.
 //
 // # Retries
 //
@@ -59,31 +62,33 @@
 //
 // # Fallback
 //
-// With [Options.Fallback] a call that its own model could not answer goes to
-// the next target: another model, inference profile, region or account. The
-// call's own model is always tried first, so that prompt caches stay warm, and
-// a circuit breaker leaves a target alone that keeps failing.
+// With [Options.Fallback], a call goes to another target if its own model could not
+// answer. A target is another model, inference profile, region or account. The call's
+// own model is always tried first, so that prompt caches stay warm. A circuit breaker
+// skips a target that keeps failing. A target with another model gets its own body
+// ([Call.Encode]). If Encode finds that a target cannot take the call, the call fails
+// before anything is sent.
 //
 // # Quotas
 //
-// A [Limiter] in the options keeps calls within quotas of tokens and requests
-// per minute, for each account, region and model, so that the service does not
-// throttle them.
+// A [quota.Limiter] in the options keeps calls within quotas of tokens and
+// requests per minute, for each account, region and model, so that the service
+// does not throttle them.
 //
 // # Budgets
 //
-// [Options.MaxCost], [Options.MaxTotalTokens] and a shared [Budget] of dollars or
-// tokens refuse a call that may take more than is left before it is sent, by
-// the most that it can take, and settle on what it did. A budget in the options
-// of a client bounds all its calls, one in the options of a call those of a
-// conversation or a tenant.
+// [Options.MaxCost], [Options.MaxTotalTokens] and a shared [pricing.Budget] (of
+// dollars or tokens) refuse a call before it is sent, if it may take more than is
+// left. They compare the most that the call can take, and count what it really took
+// when it has ended. A budget in the options of a client bounds all calls of the
+// client. A budget in the options of a call can bound a conversation or a tenant.
 //
 // # Cache
 //
-// With [Options.Cache] an answer is paid for once: a [Cache] over a store of
-// package cache gives whole answers again, of InvokeModel, Converse and their
-// streams alike, and sends one call for many equal ones at the same time. What
-// it answers says CacheHit and costs nothing.
+// With [Options.Cache] you pay once for an answer. A [Cache] over a store of package
+// cache returns whole answers again, for InvokeModel, Converse and their streams. If
+// many equal calls run at the same time, it sends only one. An answer from the cache
+// has CacheHit set and costs nothing.
 //
 //	answers := bedrockx.NewCache(memcache.New())
 //	client := bedrockx.NewFromConfig(cfg, func(o *bedrockx.Options) { o.Cache = answers })
@@ -92,8 +97,7 @@
 //
 // # Mocks
 //
-// [New] takes any [RuntimeAPI]. With a [*bedrockruntime.Client] the response is
-// decoded by this module. Anything else is a mock or a decorator: the SDK's own
-// input goes in, and what it returns is converted. To test streams, use package
-// bedrocktest.
+// [New] takes any [RuntimeAPI]. With a [*bedrockruntime.Client] this module decodes
+// the response itself. Any other type is a mock or a decorator: it gets the SDK's own
+// input, and its output is converted. To test streams, use package bedrocktest.
 package bedrockx

@@ -15,6 +15,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mangaassist/bedrockkit"
 )
 
 func TestKindOfCode(t *testing.T) {
@@ -38,8 +40,8 @@ func TestKindOfCode(t *testing.T) {
 		{"ValidationException", "Input is too long for requested model.", KindContextOverflow},
 		{"ValidationException", "prompt is too long: 210000 tokens > 200000 maximum", KindContextOverflow},
 		{"AccessDeniedException", "", KindAccessDenied},
-		{"ExpiredTokenException", "", KindAccessDenied},
-		{"UnrecognizedClientException", "", KindAccessDenied},
+		{"ExpiredTokenException", "", KindCredentials},
+		{"UnrecognizedClientException", "", KindCredentials},
 		{"ResourceNotFoundException", "", KindNotFound},
 		{"SomethingNew", "", KindUnknown},
 	}
@@ -86,7 +88,7 @@ func TestKindOf(t *testing.T) {
 
 func TestErrorIsFound(t *testing.T) {
 	cause := &types.ThrottlingException{Message: aws.String("slow down")}
-	call := &Call{Op: OpConverse, Model: "amazon.nova-lite-v1:0", Attempts: 3, RequestID: "req-1"}
+	call := &Call{Op: bedrockkit.OpConverse, Outcome: Outcome{Model: "amazon.nova-lite-v1:0", Attempts: 3, RequestID: "req-1"}}
 	err := fmt.Errorf("asking: %w", call.fail(cause))
 
 	assert.ErrorIs(t, err, ErrThrottled)
@@ -101,10 +103,10 @@ func TestErrorIsFound(t *testing.T) {
 }
 
 func TestAccessDeniedSaysWhatToAllow(t *testing.T) {
-	err := (&Call{Op: OpConverseStream, Model: "amazon.nova-lite-v1:0", Attempts: 1}).fail(&types.AccessDeniedException{})
+	err := (&Call{Op: bedrockkit.OpConverseStream, Outcome: Outcome{Model: "amazon.nova-lite-v1:0", Attempts: 1}}).fail(&types.AccessDeniedException{})
 	assert.ErrorContains(t, err, "bedrock:InvokeModelWithResponseStream")
 	assert.ErrorContains(t, err, "amazon.nova-lite-v1:0")
-	err = (&Call{Op: OpConverse, Model: "amazon.nova-lite-v1:0", Attempts: 1}).fail(&types.AccessDeniedException{})
+	err = (&Call{Op: bedrockkit.OpConverse, Outcome: Outcome{Model: "amazon.nova-lite-v1:0", Attempts: 1}}).fail(&types.AccessDeniedException{})
 	assert.ErrorContains(t, err, "allow bedrock:InvokeModel on")
 }
 
@@ -173,4 +175,21 @@ func TestOptionsDefaults(t *testing.T) {
 	o = Options{MaxAttempts: 7}
 	Batch(&o)
 	assert.Equal(t, 7, o.MaxAttempts)
+}
+
+func TestErrorWithoutACall(t *testing.T) {
+	err := &Error{Kind: KindDailyQuota}
+	assert.Equal(t, "bedrock: daily quota; use another model or region until tomorrow, or ask for a higher quota", err.Error())
+	for _, c := range []*Client{nil, {}} {
+		call := &Call{Op: bedrockkit.OpConverse, Outcome: Outcome{Model: "a.b"}}
+		require.ErrorIs(t, c.Do(t.Context(), call), ErrValidation)
+	}
+	assert.Equal(t, 3, (*Client)(nil).Options().MaxAttempts)
+}
+
+func TestOverflowAsGPTSaysIt(t *testing.T) {
+	const message = "prompt tokens (300000) exceed model maximum (272000)"
+	assert.Equal(t, KindContextOverflow, kindOfCode("ValidationException", message))
+	assert.Equal(t, KindContextOverflow, kindOfCode("validation_error", message))
+	assert.Equal(t, KindValidation, kindOfCode("validation_error", "no"))
 }

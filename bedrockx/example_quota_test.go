@@ -18,9 +18,10 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/pricing"
+	"github.com/mangaassist/bedrockkit/quota"
 )
 
-func ExampleLimiter() {
+func Example_limiter() {
 	fake, err := bedrocktest.New(func(o *bedrocktest.Options) { o.InProcess = true })
 	if err != nil {
 		log.Fatal(err)
@@ -30,9 +31,9 @@ func ExampleLimiter() {
 	ctx, cfg := context.Background(), fake.Config()
 
 	const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-	limiter, err := bedrockx.NewLimiter([]bedrockx.Quota{
+	limiter, err := quota.New([]quota.Quota{
 		{Model: model, TokensPerMinute: 50_000},
-	}, func(o *bedrockx.LimiterOptions) {
+	}, func(o *quota.Options) {
 		o.MaxWait = 10 * time.Second
 	})
 	if err != nil {
@@ -59,7 +60,7 @@ func ExampleLimiter() {
 }
 
 // A day's budget for all calls of a client, and one for a conversation.
-func ExampleBudget() {
+func Example_budget() {
 	fake, err := bedrocktest.New(func(o *bedrocktest.Options) { o.InProcess = true })
 	if err != nil {
 		log.Fatal(err)
@@ -67,24 +68,20 @@ func ExampleBudget() {
 	defer fake.Close()
 	fake.Reply(bedrocktest.Text("Kentaro Miura.").Usage(bedrockkit.Usage{InputTokens: 900, OutputTokens: 20}))
 
-	hundred, err := pricing.ParseAmount("100")
-	if err != nil {
-		log.Fatal(err)
-	}
-	day := bedrockx.NewDailyBudget(hundred)
-	client := bedrockx.NewFromConfig(fake.Config(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{day} })
+	day := pricing.NewDailyBudget(pricing.MustAmount("100"))
+	client := bedrockx.NewFromConfig(fake.Config(), func(o *bedrockx.Options) { o.Budgets = []*pricing.Budget{day} })
 
-	conversation := bedrockx.NewTokenBudget(1000)
+	conversation := pricing.NewTokenBudget(1000)
 	for range 2 {
-		_, err := bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+		_, err := bedrockx.Invoke(context.Background(), client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
 			MaxTokens: 100,
 			Messages:  []anthropic.Message{anthropic.User("Who wrote Berserk?")},
 		}, func(o *bedrockx.Options) { o.Budgets = append(o.Budgets, conversation) })
 		fmt.Println(errors.Is(err, bedrockx.ErrBudget), conversation.SpentTokens(), day.Spent())
 	}
 	// Output:
-	// false 920 0.00025
-	// true 920 0.00025
+	// false 920 0.0011
+	// true 920 0.0011
 }
 
 // The guide shows the code of the example.

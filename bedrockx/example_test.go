@@ -30,7 +30,7 @@ func ExampleInvoke() {
 	client, done := newFake(bedrocktest.Text("Kentaro Miura."))
 	defer done()
 
-	result, err := bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+	result, err := bedrockx.Invoke(context.Background(), client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
 		MaxTokens: 100,
 		System:    anthropic.Text("Answer in a few words."),
 		Messages:  []anthropic.Message{anthropic.User("Who wrote Berserk?")},
@@ -124,7 +124,7 @@ func ExampleMiddleware() {
 	)
 	defer done()
 
-	const model = "anthropic.claude-3-haiku-20240307-v1:0"
+	const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	moderated := func(o *bedrockx.Options) { o.Middleware = append(o.Middleware, moderate(check)) }
 	ask := func(text string) anthropic.Request {
 		return anthropic.Request{MaxTokens: 100, Messages: []anthropic.Message{anthropic.User(text)}}
@@ -138,7 +138,7 @@ func ExampleMiddleware() {
 		fmt.Println(result.Output.Text())
 	}
 
-	s, err := stream.Invoke(context.Background(), client, model, ask("And then?"), stream.Anthropic, moderated)
+	s, err := stream.Invoke(context.Background(), client, model, ask("And then?"), moderated)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -166,7 +166,7 @@ func ExampleNewCache() {
 	defer answers.Close()
 
 	for range 2 {
-		result, err := bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+		result, err := bedrockx.Invoke(context.Background(), client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
 			MaxTokens:   100,
 			Temperature: new(float64), // 0
 			Messages:    []anthropic.Message{anthropic.User("What is One Piece about?")},
@@ -182,7 +182,7 @@ func ExampleNewCache() {
 	}
 	fmt.Println("saved:", answers.Stats().Saved)
 	// Output:
-	// Pirates. false 0.000005
+	// Pirates. false 0.000022
 	// Pirates. true 0
-	// saved: 0.000005
+	// saved: 0.000022
 }

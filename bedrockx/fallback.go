@@ -9,50 +9,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/pricing"
 )
 
-// A Target is where a call may go instead when its own model or region fails.
+// A Target is where a call may go if its own model or region fails.
 type Target struct {
-	// Model answers instead; the default is the call's own, which makes sense
-	// with another API. For InvokeModel, whose bodies are a provider's own, it
-	// must be a model of the same provider.
+	// Model answers instead. The default is the call's own model, which makes sense
+	// with another API. Each model family has its own body for InvokeModel, so for
+	// InvokeModel it must be a model that takes the same body, or Call.Encode must be
+	// set: it adapts the call to the target, or refuses it before anything is sent.
 	Model bedrockkit.ModelID
 
-	// API is another client, as of another region or account; the default is
-	// the client's own.
+	// API is another client, for another region or account. The default is the
+	// client's own API.
 	API RuntimeAPI
 
-	// Region is where the target is priced. The default is that of API, where
-	// it is the SDK's own client.
+	// Region is where the target is priced. If API is the SDK's own client, the
+	// default is its region.
 	Region string
 
-	// Account names the account that API belongs to, for quotas. The default
-	// is Options.Account where API is the client's own, otherwise none.
+	// Account names the account that API belongs to, for quotas. The default is
+	// Options.Account if API is the client's own, otherwise no name.
 	Account string
 }
 
-// A Failure is an attempt that did not answer.
-type Failure struct {
-	Model     bedrockkit.ModelID `json:"model"`
-	Region    string             `json:"region,omitempty"`
-	Kind      Kind               `json:"kind"`
-	RequestID string             `json:"request_id,omitempty"`
-	Latency   time.Duration      `json:"latency_ns"` // 0 where nothing was sent
-
-	// Usage and Cost are what the attempt took, where its response told the
-	// usage before it was refused. The cost of the call holds it too.
-	Usage bedrockkit.Usage `json:"usage,omitzero"`
-	Cost  *pricing.Amount  `json:"cost,omitempty"`
-
-	sent bool // and not held back here
-}
-
-// ErrCircuitOpen is the error of a target that is left alone for a while
-// because it has failed too often; errors.Is also finds [ErrOverloaded].
+// ErrCircuitOpen is the error of a target that is skipped for a while because it has
+// failed too often. errors.Is also finds [ErrOverloaded].
 var ErrCircuitOpen = errors.New("the circuit breaker is open")
 
-// fallsBack says which kinds another target may mend.
+// fallsBack says which kinds another target may fix.
 func fallsBack(e *Error) bool {
 	switch e.Kind {
 	case KindLimited, KindThrottled, KindDailyQuota, KindQuota, KindNotReady, KindTimeout, KindModelError, KindOverloaded,
@@ -67,32 +51,65 @@ func fallsBack(e *Error) bool {
 // output, like everything below it.
 func (c *Client) fallback(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
-		own := Target{Model: call.Model, API: call.api, Region: call.region, Account: call.account}
+		own := Target{Model: call.Model, API: call.api, Region: call.Region, Account: call.account}
 		targets := call.Options.Fallback
-		if err := checkTargets(call, targets); err != nil {
-			return err
-		}
-		for i := -1; ; i++ {
+		var failed, last *Error // the error so far, and that of the last target
+		for i := -1; i < len(targets); i++ {
 			target := own
 			if i >= 0 {
-				target = targets[i].resolved(own)
+				if target = targets[i].resolved(own); target.among(own, targets[:i]) {
+					continue
+				}
+				if !call.Options.FallbackOn(failed) || ctx.Err() != nil || !call.again(last) {
+					break
+				}
+			}
+			body, err := call.forTarget(target)
+			if err != nil {
+				return err
 			}
 			call.aim(target)
+			call.use(body)
 			call.Fallback = i >= 0
-			last := i == len(targets)-1
-			err := c.guarded(ctx, call, next)
+			err = c.guarded(ctx, call, next)
 			if err == nil {
 				return nil
 			}
-			e, ok := err.(*Error)
-			if !ok {
-				e = classify(ctx, err)
+			last = asError(ctx, err)
+			if failed != nil && last.Kind.unsuited() {
+				// The call's own model would have taken the request.
+				failed.note = fmt.Sprintf("the fallback on %s has failed: %s", call.Model, last.Kind)
+				continue
 			}
-			if last || !call.Options.FallbackOn(e) || ctx.Err() != nil || !call.again(e) {
-				return e
-			}
+			failed = last
+		}
+		return failed
+	}
+}
+
+// among reports whether a target is the call's own or one of others. Of APIs
+// that cannot be compared nobody knows.
+func (t Target) among(own Target, others []Target) bool {
+	key := t.key()
+	if key.api == nil {
+		return false
+	}
+	for _, other := range others {
+		if key == other.resolved(own).key() {
+			return true
 		}
 	}
+	return key == own.key()
+}
+
+// unsuited reports whether an error says that the request and the target do not
+// go together.
+func (k Kind) unsuited() bool {
+	switch k {
+	case KindValidation, KindNotFound, KindAccessDenied, KindContextOverflow, KindCredentials:
+		return true
+	}
+	return false
 }
 
 // resolved fills in what the target leaves to the call's own.
@@ -109,17 +126,36 @@ func (t Target) resolved(own Target) Target {
 	return t
 }
 
-func checkTargets(call *Call, targets []Target) error {
-	for i, t := range targets {
+// checkTargets refuses what a target of Options.Fallback does not take while
+// nothing is spent.
+func checkTargets(next Handler) Handler {
+	return func(ctx context.Context, call *Call) error {
+		if err := call.checkTargets(); err != nil {
+			return err
+		}
+		return next(ctx, call)
+	}
+}
+
+func (c *Call) checkTargets() error {
+	asked := Target{Model: c.Model, API: c.api, Region: c.Region, Account: c.account}
+	for i, t := range c.Options.Fallback {
 		if t.Model == "" {
 			continue
 		}
 		if err := t.Model.Validate(); err != nil {
 			return &Error{Kind: KindValidation, Err: fmt.Errorf("fallback target %d: %w", i+1, err)}
 		}
-		own, other := call.Model.Provider(), t.Model.Provider()
-		if (call.Op == OpInvokeModel || call.Op == OpInvokeModelStream) && own != "" && other != "" && own != other {
-			return &Error{Kind: KindValidation, Err: fmt.Errorf("fallback target %d: the body is one of %s, which %s does not take; use Converse to fall back on another provider", i+1, own, t.Model)}
+		own := c.resolved(c.Model)
+		if (c.Op == bedrockkit.OpInvokeModel || c.Op == bedrockkit.OpInvokeModelWithResponseStream) && otherBody(own, c.resolved(t.Model)) {
+			return &Error{Kind: KindValidation, Err: fmt.Errorf("fallback target %d: %s does not take the body of %s; use Converse to fall back on it", i+1, t.Model, own)}
+		}
+		if _, err := c.forTarget(t.resolved(asked)); err != nil {
+			var e *Error
+			if errors.As(err, &e) && e.Kind == KindValidation { // what is said again
+				err = e.Err
+			}
+			return &Error{Kind: KindValidation, Err: fmt.Errorf("fallback target %d, %s: %w", i+1, t.Model, err)}
 		}
 	}
 	return nil
@@ -127,7 +163,7 @@ func checkTargets(call *Call, targets []Target) error {
 
 // aim points the call at a target.
 func (c *Call) aim(t Target) {
-	c.Model, c.api, c.region, c.account = t.Model, t.API, t.Region, t.Account
+	c.Model, c.api, c.Region, c.account = t.Model, t.API, t.Region, t.Account
 	c.sdk, _ = t.API.(*bedrockruntime.Client)
 }
 
@@ -140,7 +176,7 @@ func (c *Client) guarded(ctx context.Context, call *Call, next Handler) error {
 	b := c.breakers.get(call.target())
 	if !b.allow(o, time.Now()) {
 		e := &Error{Kind: KindOverloaded, Err: fmt.Errorf("%w for %s", ErrCircuitOpen, call.Model)}
-		call.Failures = append(call.Failures, Failure{Model: call.Model, Region: call.region, Kind: e.Kind})
+		call.skipped(e)
 		return e
 	}
 	err := next(ctx, call)

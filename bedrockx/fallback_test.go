@@ -3,6 +3,7 @@ package bedrockx_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +16,13 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/parallel"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
 const (
-	sonnet bedrockkit.ModelID = "anthropic.claude-3-sonnet-20240229-v1:0"
-	haiku  bedrockkit.ModelID = "anthropic.claude-3-haiku-20240307-v1:0"
+	sonnet bedrockkit.ModelID = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+	haiku  bedrockkit.ModelID = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 )
 
 func fallBackOn(targets ...bedrockx.Target) func(*bedrockx.Options) {
@@ -68,7 +70,7 @@ func TestFallback(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Equal(t, haiku, result.Model)
-			assert.Equal(t, "0.25", result.Cost.String(), "priced by the model that answered")
+			assert.Equal(t, "1", result.Cost.String(), "priced by the model that answered")
 			assert.Equal(t, tt.first+1, result.Attempts)
 			require.Len(t, result.Failures, tt.first)
 			for i, f := range result.Failures {
@@ -300,17 +302,17 @@ func TestMaxCost(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
-	budget := bedrockx.NewBudget(dollars(t, "1"))
+	budget := pricing.NewBudget(dollars(t, "1"))
 	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) {
 		o.MaxAttempts = 1
-		o.Budgets = []*bedrockx.Budget{bedrockx.NewBudget(dollars(t, "1000")), budget}
+		o.Budgets = []*pricing.Budget{pricing.NewBudget(dollars(t, "1000")), budget}
 	})
 	ask := func(reply ...*bedrocktest.Reply) error {
 		srv.Reply(reply...)
 		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
 		return err
 	}
-	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000}))) // $0.50
+	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 500_000}))) // $0.50
 	assert.Equal(t, "0.5", budget.Spent().String())
 	assert.Equal(t, "0.5", budget.Remaining().String(), "nothing stays set aside")
 
@@ -318,7 +320,7 @@ func TestBudget(t *testing.T) {
 	require.Error(t, ask(bedrocktest.Exception("InternalServerException")))
 	assert.Positive(t, budget.Spent().Sub(dollars(t, "0.5")).Sign())
 
-	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000})))
+	require.NoError(t, ask(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 500_000})))
 	n := len(srv.Requests())
 	assert.ErrorIs(t, ask(), bedrockx.ErrBudget)
 	assert.Len(t, srv.Requests(), n)
@@ -339,8 +341,8 @@ func TestBudgetHoldsForCallsAtOnce(t *testing.T) {
 		}
 	})
 	limit := dollars(t, "0.01")
-	budget := bedrockx.NewBudget(limit)
-	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+	budget := pricing.NewBudget(limit)
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*pricing.Budget{budget} })
 	inputs := func(yield func(int) bool) {
 		for i := range 500 {
 			if !yield(i) {
@@ -349,7 +351,7 @@ func TestBudgetHoldsForCallsAtOnce(t *testing.T) {
 		}
 	}
 	refused := 0
-	for item := range bedrockx.Map(t.Context(), 50, inputs, func(ctx context.Context, i int) (string, error) {
+	for item := range parallel.Map(t.Context(), 50, inputs, func(ctx context.Context, i int) (string, error) {
 		r, err := bedrockx.Invoke(ctx, client, haiku, request("hello"))
 		if err != nil {
 			return "", err
@@ -369,9 +371,9 @@ func TestBudgetHoldsForCallsAtOnce(t *testing.T) {
 func TestDailyBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
-		budget := bedrockx.NewDailyBudget(dollars(t, "0.5"))
-		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
-		srv.Reply(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 2_000_000}))
+		budget := pricing.NewDailyBudget(dollars(t, "0.5"))
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Budgets = []*pricing.Budget{budget} })
+		srv.Reply(bedrocktest.Text("x").Usage(bedrockkit.Usage{InputTokens: 500_000}))
 		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
 		require.NoError(t, err)
 		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
@@ -382,4 +384,97 @@ func TestDailyBudget(t *testing.T) {
 		_, err = bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
 		require.NoError(t, err)
 	})
+}
+
+// A model of the same provider may take another body. A fallback to one is
+// refused before anything is sent: the service's answer to it would hide why
+// the call was not answered.
+func TestFallbackToAnotherBody(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv.Control(bedrocktest.AnyOp, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+		return bedrocktest.Exception("ServiceUnavailableException")
+	}).Keep()
+	for own, others := range map[bedrockkit.ModelID]map[bedrockkit.ModelID]bool{
+		"amazon.nova-lite-v1:0": {
+			"amazon.titan-text-express-v1": false, "amazon.titan-image-generator-v2:0": false, "us.meta.llama3-3-70b-instruct-v1:0": false,
+			"us.amazon.nova-pro-v1:0": true, "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc": true,
+		},
+		"cohere.command-r-v1:0":                       {"cohere.embed-english-v3": false, "cohere.command-r-plus-v1:0": true},
+		"amazon.titan-embed-text-v2:0":                {"amazon.titan-embed-image-v1": false},
+		"mistral.mistral-large-2407-v1:0":             {"mistral.mixtral-8x7b-instruct-v0:1": true}, // both bodies are Mistral's
+		"us.anthropic.claude-haiku-4-5-20251001-v1:0": {"us.anthropic.claude-sonnet-4-5-20250929-v1:0": true},
+		"stability.stable-image-core-v1:0":            {"amazon.nova-lite-v1:0": false, "stability.stable-image-ultra-v1:0": true},
+	} {
+		for other, takes := range others {
+			client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+				o.MaxAttempts, o.Fallback = 1, []bedrockx.Target{{Model: other}}
+			})
+			before := len(srv.Requests())
+			_, err := bedrockx.Invoke(t.Context(), client, own, bedrockx.Raw(`{}`))
+			if takes {
+				assert.NotErrorIs(t, err, bedrockx.ErrValidation, "%s → %s", own, other)
+				assert.Len(t, srv.Requests(), before+2)
+				continue
+			}
+			assert.ErrorIs(t, err, bedrockx.ErrValidation, "%s → %s", own, other)
+			assert.ErrorContains(t, err, "does not take the body of "+string(own))
+			assert.Len(t, srv.Requests(), before)
+		}
+	}
+}
+
+// A target that was tried is not tried again under another number.
+func TestFallbackOnItself(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	down := bedrocktest.Exception("ServiceUnavailableException")
+	srv.Reply(down, down)
+	client := bedrockx.New(srv.Client(), quick, fallBackOn(bedrockx.Target{}, bedrockx.Target{Model: sonnet}, bedrockx.Target{Model: haiku}, bedrockx.Target{Model: sonnet}),
+		func(o *bedrockx.Options) { o.MaxAttempts = 1 })
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	require.ErrorIs(t, err, bedrockx.ErrOverloaded)
+	require.Len(t, srv.Requests(), 2)
+	assert.Equal(t, haiku, srv.Requests()[0].Model)
+	assert.Equal(t, sonnet, srv.Requests()[1].Model)
+}
+
+// A target that refuses the request hides nothing of why it was asked, and does
+// not keep the next one from answering.
+func TestFallbackOnATargetThatRefuses(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	const other bedrockkit.ModelID = "us.anthropic.claude-sonnet-4-6"
+	down, refused := bedrocktest.Exception("ServiceUnavailableException"), bedrocktest.Exception("AccessDeniedException")
+	srv.Reply(down, refused)
+	once := func(o *bedrockx.Options) { o.MaxAttempts = 1 }
+	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(srv.Client(), once), haiku, request("hello"), fallBackOn(bedrockx.Target{Model: sonnet}))
+	require.ErrorIs(t, err, bedrockx.ErrOverloaded)
+	assert.Equal(t, bedrockx.KindOverloaded, bedrockx.KindOf(err), "so that a queue tries it again")
+	assert.ErrorContains(t, err, "the fallback on "+string(sonnet)+" has failed: access_denied")
+
+	srv.Reply(down, refused, bedrocktest.Text("ok"))
+	r, err := bedrockx.Invoke(t.Context(), bedrockx.New(srv.Client(), once), haiku, request("hello"), fallBackOn(bedrockx.Target{Model: sonnet}, bedrockx.Target{Model: other}))
+	require.NoError(t, err)
+	assert.Equal(t, other, r.Model)
+}
+
+// One user who names a thousand models closes no breaker.
+func TestBreakerOutlivesOtherModels(t *testing.T) {
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.AnyModel = true })
+	answers := srv.Control(bedrocktest.AnyOp, func(_ context.Context, req *bedrocktest.Request) *bedrocktest.Reply {
+		if req.Model == haiku {
+			return bedrocktest.Exception("ServiceUnavailableException")
+		}
+		return bedrocktest.Text("ok")
+	})
+	answers.Keep()
+	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) { o.MaxAttempts, o.BreakerFailures = 1, 1 })
+	ask := func(id bedrockkit.ModelID) error {
+		_, err := bedrockx.Invoke(t.Context(), client, id, bedrockx.Raw(`{}`))
+		return err
+	}
+	require.ErrorIs(t, ask(haiku), bedrockx.ErrOverloaded)
+	require.ErrorIs(t, ask(haiku), bedrockx.ErrCircuitOpen)
+	for i := range 1100 {
+		require.NoError(t, ask(bedrockkit.ModelID(fmt.Sprintf("vendor.model-%d", i))))
+	}
+	assert.ErrorIs(t, ask(haiku), bedrockx.ErrCircuitOpen)
 }

@@ -2,41 +2,49 @@ package bedrockx
 
 import (
 	"bytes"
+	"container/list"
 	"context"
-	"errors"
-	"io"
+	"math"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/answer"
 	"github.com/mangaassist/bedrockkit/cache"
 )
 
 // A flight is one call that is sent for all that ask the same at the same time.
-// It is no caller's own: it has a goroutine, which goes on when the first caller
-// has gone, and ends at the latest when the last one has, who waits for it.
-// Callers of a stream read what has come of it, each at his own speed.
+// It belongs to none of them: it has a goroutine, which goes on when the first
+// caller has gone, and ends at the latest when the last caller of its operation
+// has, who waits for it. Callers of a stream read what has come of it, each at
+// its own speed.
+//
+// One caller pays: the first one, or the next if that leaves before the answer
+// has begun. Who cannot use the answer, because it failed or is not kept, sends
+// for itself.
 type flight struct {
 	key    cache.Key
-	call   *Call // the copy that is sent
+	asked  Target // what key says
+	call   *Call  // the copy that is sent
+	tools  bool   // the answer may ask for tools
 	cancel context.CancelFunc
 	begun  chan struct{} // closed at the first output of a stream, at the end of anything else
 	done   chan struct{} // closed at the end, when the answer has been stored
 
 	// Guarded by Cache.mu.
-	callers map[*Call]time.Time // and their deadlines
-	payer   *Call               // whose usage and cost are the call's; nil until one is there
+	callers  map[*Call]*list.Element // of queue
+	queue    list.List               // of passengers, the first one to come first
+	ofForm   int                     // those of the flight's operation
+	payer    *Call                   // whose usage and cost are the call's
+	extra    int                     // attempts beyond the first that the payer's budgets have room for
+	attempts []Attempt               // that have ended, for Options.OnAttempt of the payer
+	news     chan struct{}           // closed when there are more, or another caller pays
 
 	// Set before begun is closed.
 	err     error
 	header  http.Header
-	sdk     any // where there is no body
+	sdk     any // if there is no body
 	hasBody bool
-	outcome outcome
-	found   *kept // what the store had after all; nothing was sent then
+	outcome Outcome
 
 	mu     sync.Mutex
 	buf    []byte        // what has come of the body
@@ -46,129 +54,295 @@ type flight struct {
 	kept   *kept // what others may have
 }
 
-// An outcome is what a call knows when its answer begins.
-type outcome struct {
-	usage     bedrockkit.Usage // of an attempt that was refused
-	model     bedrockkit.ModelID
-	requestID string
-	host      string
-	fallback  bool
-	region    string
-	tier      bedrockkit.ServiceTier
-	attempts  int
-	failures  []Failure
-	queued    time.Duration
+// A passenger is a caller of a flight.
+type passenger struct {
+	call     *Call
+	deadline time.Time // zero if it has none
 }
 
-// fly sends the call for its caller and all who come while it is under way, or
-// joins one that is. fills is what Cache.fills was before the store was asked.
-func (c *Cache) fly(ctx context.Context, call *Call, key cache.Key, next Handler, why CacheReason, fills uint64) error {
-	c.mu.Lock()
-	f := c.flights[key]
-	if f != nil && !f.suits(call) {
-		c.mu.Unlock()
-		c.missed(why)
-		return next(ctx, call)
-	}
-	if f == nil {
-		// A flight of the key may have ended since the store was asked.
-		again := c.fills.Load() != fills && !call.Options.Caching.Fresh
-		f = c.launch(ctx, call, key, next, again)
-	}
-	f.callers[call], _ = ctx.Deadline()
-	same := f.call.Op == call.Op
-	c.mu.Unlock()
+// A seat is what a caller is to its flight.
+type seat int
 
-	live := same && call.Op.Streaming()
-	wait := f.done
-	if live {
-		wait = f.begun
-	}
-	select {
-	case <-wait:
-	case <-ctx.Done():
-		if pays, last := c.leave(f, call); pays && last {
-			f.tell(call)
+const (
+	payer    seat = iota // of the flight's operation, and the answer is charged to it
+	guest                // of the flight's operation: it has the answer as it comes
+	onlooker             // of the other form: it has the answer once that is kept
+)
+
+// fly has a call answered by the flight that it has boarded.
+func (c *Cache) fly(ctx context.Context, f *flight, call *Call, next Handler, why CacheReason) error {
+	reads := false // what comes of a stream
+	defer func() { // also if something panics
+		if !reads {
+			c.leave(f, call)
 		}
-		return Canceled(ctx, call.Op, call.Model)
+	}()
+	if !c.await(ctx, f, call) {
+		return c.gone(ctx, f, call)
 	}
-	if f.found != nil {
-		c.leave(f, call)
-		reason, err := c.serve(ctx, call, f.found, givenHit)
-		if reason == "" {
-			return err
-		}
-		c.missed(reason)
-		return next(ctx, call)
-	}
-	pays := c.pays(f, call)
-	if pays || f.err != nil {
+	var reason CacheReason
+	var err error
+	switch at := c.seat(f, call); {
+	case at == payer:
 		c.missed(why)
-	}
-	if pays {
-		f.tell(call)
-	}
-	switch {
-	case f.err != nil:
-		c.leave(f, call)
-		return f.err
-	case live && !pays:
-		call.CacheHit = true
-		call.Model, call.RequestID = f.outcome.model, f.outcome.requestID
-		call.OnEnd(func(err error) { c.saved(call, f.answer(), givenShared) })
-	case !live && !(same && pays):
-		c.leave(f, call)
-		how := givenShared
-		if pays {
-			how = givenPaid
+		if call.Outcome = f.outcome; f.err != nil {
+			return f.err
 		}
-		reason := CacheIncomplete // and not given to others
+		err = f.decode(ctx, c, call)
+	case f.err != nil:
+		reason = why
+	case at == guest && call.Op.Streaming():
+		reason, err = c.share(ctx, f, call)
+	default:
+		reason = CacheIncomplete // and not given to others
 		if k := f.answer(); k != nil {
-			var err error
-			if reason, err = c.serve(ctx, call, k, how); reason == "" {
+			if reason, err = c.serve(ctx, call, k, givenShared); reason == "" {
 				return err
 			}
 		}
-		if !pays {
-			c.missed(reason)
-		}
-		return next(ctx, call)
 	}
+	if reason != "" {
+		c.leave(f, call)
+		return c.alone(ctx, call, next, reason)
+	}
+	if reads = err == nil && call.Op.Streaming(); reads {
+		call.OnEnd(func(error) { c.leave(f, call) })
+		call.FirstOutput = time.Since(call.began)
+	}
+	return err
+}
+
+// alone has a call that no flight answers send for itself.
+func (c *Cache) alone(ctx context.Context, call *Call, next Handler, why CacheReason) error {
+	c.missed(why)
+	return next(ctx, call)
+}
+
+// gone is the exit of a caller whose context has ended before the answer began.
+func (c *Cache) gone(ctx context.Context, f *flight, call *Call) error {
+	if c.leave(f, call) {
+		call.Outcome = f.outcome
+	}
+	return Canceled(ctx, call.Op, call.Model)
+}
+
+// share lets a guest read a stream as it comes. It returns why the guest cannot,
+// if it can ask the service instead, or else the call's error.
+func (c *Cache) share(ctx context.Context, f *flight, call *Call) (CacheReason, error) {
+	before := call.Outcome
+	call.CacheHit = true
+	call.Model, call.RequestID = f.outcome.Model, f.outcome.RequestID
+	err := f.decode(ctx, c, call)
+	if err != nil && ctx.Err() == nil && unusable(err) {
+		call.Outcome = before
+		return CacheIncomplete, nil
+	}
+	call.OnEnd(func(error) { c.saved(call, f.answer(), givenShared) })
+	return "", err
+}
+
+// decode has a call read a copy of the flight's response, a stream as it comes.
+func (f *flight) decode(ctx context.Context, c *Cache, call *Call) error {
 	resp := &Response{Header: f.header, SDK: f.sdk}
 	if f.hasBody {
 		resp.Body = &sharedBody{cache: c, flight: f, ctx: ctx, call: call, closed: make(chan struct{})}
 	}
-	err := call.Decode(ctx, resp)
-	if err != nil || !live {
-		c.leave(f, call)
-		return err
-	}
-	call.FirstOutput = time.Since(call.began)
-	return nil
+	return call.Decode(ctx, resp)
 }
 
-// answer is what others may have, nil where the flight has not ended or its
-// answer is not to be given again.
+// unusable reports whether an answer that was not sent for a call cannot be read
+// by it, so that it asks for one of its own. The error of a policy stands.
+func unusable(err error) bool {
+	switch kindOf(err) {
+	case KindCorrupt, KindTruncated, KindEmpty, KindModelError, KindConnection, KindTooLarge, KindStalled:
+		return true
+	}
+	return false
+}
+
+// board takes a seat in the flight of a key, and begins it if there is none. It
+// returns no flight if there is one that the call cannot join: of a stream that
+// may ask for tools nobody knows yet whether it does. late says that there is
+// none, and that a flight has stored its answer since Cache.fills was read.
+func (c *Cache) board(ctx context.Context, call *Call, key cache.Key, next Handler, fills uint64) (f *flight, late bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f = c.flights[key]
+	switch {
+	case f == nil && fills != anyFills && fills != c.fills.Load() && !call.Options.CachePolicy.Fresh:
+		return nil, true
+	case f == nil:
+		f = c.launch(ctx, call, key, next)
+	case f.isOfItsForm(call) && call.Op.Streaming() && f.tools && !call.Options.CachePolicy.ToolUse:
+		return nil, false
+	}
+	deadline, _ := ctx.Deadline()
+	f.callers[call] = f.queue.PushBack(passenger{call, deadline})
+	if f.isOfItsForm(call) {
+		f.ofForm++
+	}
+	return f, false
+}
+
+// anyFills lets a call begin a flight, whatever was stored meanwhile.
+const anyFills = math.MaxUint64
+
+// await waits for what a call can have of its flight: a stream that has begun,
+// or the end. It gives the payer its attempts, in the goroutine of the call. It
+// returns false if the context has ended first.
+func (c *Cache) await(ctx context.Context, f *flight, call *Call) bool {
+	wait := f.done
+	if f.isOfItsForm(call) && call.Op.Streaming() {
+		wait = f.begun
+	}
+	told := 0
+	tell := func() <-chan struct{} {
+		if len(call.Options.OnAttempt) == 0 {
+			return nil
+		}
+		c.mu.Lock()
+		var attempts []Attempt
+		if f.payer == call {
+			attempts = f.attempts[told:]
+			told += len(attempts)
+		}
+		news := f.news
+		c.mu.Unlock()
+		for _, a := range attempts {
+			call.observe(ctx, a)
+		}
+		return news
+	}
+	for {
+		select {
+		case <-wait:
+			tell()
+			return true
+		case <-tell():
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// seat is that of a caller of a flight that has begun.
+func (c *Cache) seat(f *flight, call *Call) seat {
+	if !f.isOfItsForm(call) {
+		return onlooker
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.payer == call {
+		return payer
+	}
+	return guest
+}
+
+// answer is what others may have, nil if the flight has not ended or its answer
+// is not to be given again.
 func (f *flight) answer() *kept {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.kept
 }
 
-// suits reports whether a call may join. Of a stream that may ask for tools,
-// nobody knows yet whether it does.
-func (f *flight) suits(call *Call) bool {
-	live := f.call.Op == call.Op && call.Op.Streaming()
-	return !live || call.Options.Caching.ToolUse || !bytes.Contains(f.call.Body, []byte(`"tools"`))
+// leave lets a caller go, and reports whether the answer is charged to it all the
+// same. The last caller that the flight could be charged to ends it, and waits
+// for its end.
+func (c *Cache) leave(f *flight, call *Call) (charged bool) {
+	c.mu.Lock()
+	place := f.callers[call]
+	if place == nil {
+		c.mu.Unlock()
+		return false
+	}
+	delete(f.callers, call)
+	f.queue.Remove(place)
+	if f.isOfItsForm(call) {
+		f.ofForm--
+	}
+	charged = f.payer == call
+	last := f.ofForm == 0
+	if charged && !last && !f.hasBegun() {
+		charged = !f.elect()
+		last = charged
+	}
+	if last {
+		c.forget(f)
+	}
+	c.mu.Unlock()
+	if last {
+		f.cancel()
+		<-f.done
+	}
+	return charged
 }
 
-// launch begins a flight, which asks the store again where that is said. The
-// lock is held.
-func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Handler, again bool) *flight {
-	f := &flight{
-		key: key, call: call.copied(), callers: map[*Call]time.Time{}, payer: call,
-		begun: make(chan struct{}), done: make(chan struct{}),
+func (f *flight) isOfItsForm(call *Call) bool { return call.Op == f.call.Op }
+
+func (f *flight) hasBegun() bool {
+	select {
+	case <-f.begun:
+		return true
+	default:
+		return false
 	}
+}
+
+// elect has the caller pay who came next and whose budgets have room for what was
+// sent so far. It reports whether there is one. Cache.mu is held.
+func (f *flight) elect() bool {
+	for place := f.queue.Front(); place != nil; place = place.Next() {
+		call := place.Value.(passenger).call
+		if f.isOfItsForm(call) && call.hold.more(f.extra) == nil {
+			f.payer = call
+			f.tell()
+			return true
+		}
+	}
+	return false
+}
+
+// again sets aside, of the payer's budgets, what another attempt may take.
+// Options.OnAttempt and budgets are the payer's, so that what is sent for many
+// is bounded and seen as what is sent for one.
+func (c *Cache) again(f *flight, failed *Error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !f.payer.again(failed) {
+		return false
+	}
+	if !failed.Kind.refused() {
+		f.extra++
+	}
+	return true
+}
+
+// attempted keeps an attempt for the payer.
+func (c *Cache) attempted(f *flight, a Attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.attempts = append(f.attempts, a)
+	f.tell()
+}
+
+// tell wakes those who wait for attempts. Cache.mu is held.
+func (f *flight) tell() {
+	close(f.news)
+	f.news = make(chan struct{})
+}
+
+// launch begins a flight. Cache.mu is held.
+func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Handler) *flight {
+	f := &flight{
+		key: key, asked: Target{Model: call.Model, Region: call.Region, Account: call.account},
+		call: call.detached(), payer: call, callers: map[*Call]*list.Element{}, tools: mayAskForTools(call.body()),
+		begun: make(chan struct{}), done: make(chan struct{}), news: make(chan struct{}),
+	}
+	o := call.Options.copied()
+	o.OnAttempt = []func(context.Context, *Call, Attempt){func(_ context.Context, _ *Call, a Attempt) { c.attempted(f, a) }}
+	f.call.Options = &o
+	f.call.onAgain = func(failed *Error) bool { return c.again(f, failed) }
 	rest := call.Share(f.call)
 	decode := f.call.Decode
 	f.call.Decode = func(ctx context.Context, resp *Response) error {
@@ -184,8 +358,14 @@ func (c *Cache) launch(ctx context.Context, call *Call, key cache.Key, next Hand
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.cancel = cancel
 	c.flights[key] = f
-	go c.run(flightContext{own, c, f}, f, next, rest, again)
+	go c.run(flightContext{own, c, f}, f, next, rest)
 	return f
+}
+
+// mayAskForTools reports whether the answer to a body may ask for tools; a body
+// that is not seen may.
+func mayAskForTools(body []byte) bool {
+	return body == nil || bytes.Contains(body, []byte(`"tools"`))
 }
 
 // A flightContext has the deadline of the caller who waits longest, for those
@@ -199,48 +379,32 @@ type flightContext struct {
 func (fc flightContext) Deadline() (last time.Time, ok bool) {
 	fc.cache.mu.Lock()
 	defer fc.cache.mu.Unlock()
-	for _, d := range fc.flight.callers {
-		if d.IsZero() {
+	for place := fc.flight.queue.Front(); place != nil; place = place.Next() {
+		p := place.Value.(passenger)
+		if p.deadline.IsZero() {
 			return time.Time{}, false
 		}
-		if d.After(last) {
-			last = d
+		if p.deadline.After(last) {
+			last = p.deadline
 		}
 	}
 	return last, !last.IsZero()
 }
 
 // run sends the call and keeps its answer.
-func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() error, again bool) {
-	if again {
-		c.guard(func() {
-			if k, stale, _ := c.look(ctx, f.key); !stale {
-				f.found = k
-			}
-		})
-		if f.found != nil {
-			c.mu.Lock()
-			c.forget(f)
-			c.mu.Unlock()
-			close(f.begun)
-			close(f.done)
-			f.cancel()
-			return
-		}
-	}
-	live := false // the readers of a stream find its error where it ends
+func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() error) {
+	live := false // the readers of a stream find its error at its end
 	err := guard(func() error {
 		err := next(ctx, f.call)
 		if live = err == nil && f.call.Op.Streaming(); live {
-			f.outcome = f.call.outcome()
-			close(f.begun)
+			c.begin(f, nil)
 			err = rest()
 		}
 		return err
 	})
 	f.call.End(err)
 	var k *kept
-	c.guard(func() { k = c.keep(ctx, f, err) })
+	c.guard(ctx, func() { k = c.keep(ctx, f, err) })
 	c.mu.Lock()
 	c.forget(f)
 	c.mu.Unlock()
@@ -249,231 +413,24 @@ func (c *Cache) run(ctx context.Context, f *flight, next Handler, rest func() er
 	f.wake()
 	f.mu.Unlock()
 	if !live {
-		f.err, f.outcome = err, f.call.outcome()
-		if err != nil {
-			f.outcome.usage = f.call.Usage
-		}
-		close(f.begun)
+		c.begin(f, err)
 	}
 	close(f.done)
 	f.cancel()
 }
 
-func (c *Call) outcome() outcome {
-	return outcome{
-		model: c.Model, requestID: c.RequestID, host: c.Host, fallback: c.Fallback, region: c.region, tier: c.ServiceTier,
-		attempts: c.Attempts, failures: c.Failures, queued: c.Queued,
-	}
+// begin says that there is something to have: who pays now pays for it, even if
+// it leaves at this moment.
+func (c *Cache) begin(f *flight, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.err, f.outcome = err, f.call.Outcome
+	close(f.begun)
 }
 
-// guard makes an error of a panic, which would end the program in a goroutine
-// that is nobody's own.
-func guard(fn func() error) (err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			err = &cache.PanicError{Value: recover(), Stack: debug.Stack()}
-		}
-	}()
-	err = fn()
-	returned = true
-	return err
-}
-
-// guard tells of a panic of the store, which is no error of the call.
-func (c *Cache) guard(fn func()) {
-	if err := guard(func() error { fn(); return nil }); err != nil {
-		c.options.OnError(err)
-	}
-}
-
-// keep stores the answer of a flight, if it is one to be given again, and
-// returns it.
-func (c *Cache) keep(ctx context.Context, f *flight, err error) *kept {
-	call := f.call
-	embedding := call.StopReason == "" && !call.Op.Streaming() && !call.Usage.Unknown && call.Usage.InputTokens > 0 && call.Usage.OutputTokens == 0
-	switch {
-	case err != nil:
-		c.unkept(CacheFailed)
-		return nil
-	case len(f.buf) == 0: // a mock's
-		c.unkept(CacheRequest)
-		return nil
-	case call.StopReason.Complete(), embedding:
-	case call.StopReason == bedrockkit.StopToolUse:
-		if !call.Options.Caching.ToolUse {
-			c.unkept(CacheToolUse)
-			return nil
-		}
-	default:
-		c.unkept(CacheIncomplete)
-		return nil
-	}
-	k := &kept{
-		model: call.Model, requestID: call.RequestID, tier: call.ServiceTier, usage: call.Usage, tools: call.StopReason == bedrockkit.StopToolUse,
-		body: f.buf, fresh: time.Now().Add(c.options.TTL),
-	}
-	if cost, err := call.cost(); err == nil {
-		k.cost, k.priced = cost, true
-	}
-	if call.Op.Streaming() {
-		joined, err := answer.Join(f.buf, call.Op == OpInvokeModelStream, call.Options.MaxFrameBytes)
-		if k.frames = err != nil; err == nil {
-			k.body = joined
-		}
-	}
-	// What answered may be another model than the one that was asked.
-	key, err := c.key(call)
-	if err != nil {
-		c.unkept(CacheRequest)
-		return k
-	}
-	if value := k.encode(&key); len(value) > c.options.MaxBytes {
-		err = cache.ErrTooLarge
-	} else {
-		err = c.store.Set(ctx, key, value, c.options.TTL+c.options.Stale)
-	}
-	switch {
-	case errors.Is(err, cache.ErrTooLarge):
-		c.unkept(CacheTooLarge)
-	case err != nil && ctx.Err() != nil:
-		c.unkept(CacheFailed)
-	case err != nil:
-		c.options.OnError(err)
-		c.unkept(CacheUnavailable)
-	default:
-		c.fills.Add(1) // before the flight is forgotten: who comes then asks again
-		c.mu.Lock()
-		c.stats.Kept++
-		c.mu.Unlock()
-	}
-	return k
-}
-
-// forget lets no more callers join. The lock is held.
+// forget lets no more callers join. Cache.mu is held.
 func (c *Cache) forget(f *flight) {
 	if c.flights[f.key] == f {
 		delete(c.flights, f.key)
 	}
-}
-
-// pays reports whether the answer is the call's to pay: that of the one who
-// came first, or, where he has gone before it began, of the next.
-func (c *Cache) pays(f *flight, call *Call) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.payer == nil {
-		f.payer = call
-	}
-	return f.payer == call
-}
-
-// leave lets a caller go, and says whether the call was his to pay and whether
-// he was the last one, who ends the flight and waits for its end.
-func (c *Cache) leave(f *flight, call *Call) (pays, last bool) {
-	c.mu.Lock()
-	if _, there := f.callers[call]; !there {
-		c.mu.Unlock()
-		return false, false
-	}
-	delete(f.callers, call)
-	pays, last = f.payer == call, len(f.callers) == 0
-	if last {
-		c.forget(f)
-	}
-	if pays && !last {
-		select {
-		case <-f.begun:
-		default:
-			f.payer = nil
-		}
-	}
-	c.mu.Unlock()
-	if last {
-		f.cancel()
-		<-f.done
-	}
-	return pays, last
-}
-
-// tell gives the caller who pays what is known of the call that was sent.
-func (f *flight) tell(call *Call) {
-	o := f.outcome
-	call.Model, call.RequestID, call.region, call.ServiceTier = o.model, o.requestID, o.region, o.tier
-	call.Host, call.Fallback = o.host, o.fallback
-	call.Attempts, call.Failures, call.Queued, call.Usage = o.attempts, o.failures, o.queued, o.usage
-}
-
-// wake tells the readers that there is more. The lock is held.
-func (f *flight) wake() {
-	if f.grown != nil {
-		close(f.grown)
-		f.grown = nil
-	}
-}
-
-// A teeBody is the body of the response, of which the callers get a copy.
-type teeBody struct {
-	io.ReadCloser
-	flight *flight
-}
-
-func (b teeBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.flight.mu.Lock()
-	b.flight.buf = append(b.flight.buf, p[:n]...)
-	b.flight.wake()
-	b.flight.mu.Unlock()
-	return n, err
-}
-
-// A sharedBody is a caller's copy of the body.
-type sharedBody struct {
-	cache  *Cache
-	flight *flight
-	ctx    context.Context
-	call   *Call
-	at     int
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (b *sharedBody) Read(p []byte) (int, error) {
-	f := b.flight
-	for {
-		f.mu.Lock()
-		if n := copy(p, f.buf[b.at:]); n > 0 {
-			f.mu.Unlock()
-			b.at += n
-			return n, nil
-		}
-		if f.ended {
-			err := f.broken
-			f.mu.Unlock()
-			if err == nil {
-				err = io.EOF
-			}
-			return 0, err
-		}
-		if f.grown == nil {
-			f.grown = make(chan struct{})
-		}
-		grown := f.grown
-		f.mu.Unlock()
-		select {
-		case <-grown:
-		case <-b.closed:
-			return 0, io.ErrClosedPipe
-		case <-b.ctx.Done():
-			return 0, context.Cause(b.ctx)
-		}
-	}
-}
-
-func (b *sharedBody) Close() error {
-	b.once.Do(func() {
-		close(b.closed)
-		b.cache.leave(b.flight, b.call)
-	})
-	return nil
 }

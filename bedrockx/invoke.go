@@ -6,32 +6,40 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
-	"time"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/cache"
-	"github.com/mangaassist/bedrockkit/pricing"
+	"github.com/mangaassist/bedrockkit/event"
 )
 
 // A Payload is the body of an InvokeModel request in a model family's own
 // form, such as anthropic.Request. Out is the family's response.
 type Payload[Out any] interface {
-	// EncodeInvoke returns the JSON body for the model. An error says what is
-	// wrong with the request; nothing is sent then.
+	// EncodeInvoke returns the JSON body for the model. The model is what
+	// Options.Resolve returns for the call's id, if it knows the id. An error says
+	// what is wrong with the request, and nothing is sent.
 	EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error)
 
-	// DecodeInvoke reads the body of a response, and returns an error where it
-	// is not JSON or not the model's. The usage is that of the body, unknown
-	// where the body tells none; it is then that of the response's headers.
+	// DecodeInvoke reads the body of a response. It returns an error if the body is
+	// not JSON or not in the model's form. It returns the usage in the body, or
+	// unknown if there is none; the usage in the response's headers is then used.
 	DecodeInvoke(body json.RawMessage) (Out, bedrockkit.Usage, bedrockkit.StopReason, error)
 }
 
-// Raw is a body as it is, for a model that no package has a type for. The
-// response is the JSON as it came, and the usage that of its headers.
+// invokeInput is the SDK's input of a body.
+func invokeInput(op bedrockkit.Operation, body json.RawMessage) any {
+	if op == bedrockkit.OpInvokeModelWithResponseStream {
+		return &bedrockruntime.InvokeModelWithResponseStreamInput{Body: body}
+	}
+	return &bedrockruntime.InvokeModelInput{Body: body}
+}
+
+// Raw is a body that is sent unchanged, for a model without a type in any package. The
+// response is returned as JSON, unchanged. The usage is read from the headers.
 type Raw json.RawMessage
 
 // EncodeInvoke returns the body, which must be a JSON object.
@@ -42,6 +50,16 @@ func (r Raw) EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error) {
 	return json.RawMessage(r), nil
 }
 
+// MarshalJSON returns the body, so that a Raw can be part of other JSON.
+func (r Raw) MarshalJSON() ([]byte, error) { return json.RawMessage(r).MarshalJSON() }
+
+// UnmarshalJSON sets the body to a copy of data.
+func (r *Raw) UnmarshalJSON(data []byte) error { return (*json.RawMessage)(r).UnmarshalJSON(data) }
+
+// NewDecoder returns a decoder that yields the chunks of a streamed answer unchanged;
+// see [event.RawChunks].
+func (r Raw) NewDecoder() event.Decoder { return event.RawChunks() }
+
 // DecodeInvoke returns the body.
 func (r Raw) DecodeInvoke(body json.RawMessage) (json.RawMessage, bedrockkit.Usage, bedrockkit.StopReason, error) {
 	unknown := bedrockkit.Usage{Unknown: true}
@@ -51,60 +69,93 @@ func (r Raw) DecodeInvoke(body json.RawMessage) (json.RawMessage, bedrockkit.Usa
 	return body, unknown, "", nil
 }
 
-// OutputBound is what a [Payload] may implement to tell its own bound on the
-// answer in tokens. Without it budgets and quotas go by the most that the
-// model gives.
+// OutputBound is an optional interface of a [Payload]: it returns the request's own
+// bound on the answer in tokens. Without it, budgets and quotas use the most that the
+// model can answer.
 type OutputBound interface{ MaxOutputTokens() int }
 
-// Result is the answer of a unary call and what it took.
+// Result is the answer of a unary call, and how the call went.
 type Result[Out any] struct {
-	Output     Out                   `json:"output"`
-	StopReason bedrockkit.StopReason `json:"stop_reason,omitempty"`
-	Usage      bedrockkit.Usage      `json:"usage"`
-
-	// Cost is what the call cost in US dollars; nil where that is not known,
-	// and CostErr says why.
-	Cost    *pricing.Amount `json:"cost,omitempty"`
-	CostErr error           `json:"-"`
-
-	Model     bedrockkit.ModelID `json:"model"` // what answered
-	CacheHit  bool               `json:"cache_hit,omitempty"`
-	Attempts  int                `json:"attempts"`
-	Failures  []Failure          `json:"failures,omitempty"` // why it was not the first attempt that answered
-	Latency   time.Duration      `json:"latency_ns"`         // the whole call with its retries
-	RequestID string             `json:"request_id,omitempty"`
+	Output Out `json:"output"`
+	Outcome
 }
 
-// InvokeParams are the parameters of InvokeModel, unary or as a stream, that do
-// not belong to the model's body (API reference, InvokeModel). Converse has them
-// in its body. An input of the SDK that sets one itself keeps its own.
+// InvokeParams are the parameters of InvokeModel, unary or as a stream, that are not
+// part of the model's body (API reference, InvokeModel). Converse has them in its
+// body. If an input of the SDK sets one of them, the input's value is used.
 type InvokeParams struct {
-	GuardrailIdentifier string // an id or an ARN; it needs the version too
-	GuardrailVersion    string // a number, or "DRAFT"
-	Trace               string // of the guardrail: "ENABLED", "ENABLED_FULL" or "DISABLED"
+	// Guardrail checks the prompt and the answer. Its StreamMode cannot be set here,
+	// because it is part of the model's body (amazon-bedrock-guardrailConfig).
+	Guardrail bedrockkit.Guardrail
 
 	ServiceTier bedrockkit.ServiceTier
-	Latency     string // "standard" or "optimized"
+	Latency     bedrockkit.Latency
+
+	// Metadata is written to the log of model invocations, for filters: up to
+	// 16 pairs of up to 256 letters, digits, white space and :_@$#=/+,-.
+	Metadata map[string]string
 }
 
-func (p InvokeParams) check() error {
-	switch {
-	case (p.GuardrailIdentifier == "") != (p.GuardrailVersion == ""):
-		return errors.New("Options.Invoke has a guardrail's identifier or its version; it needs both, or none")
-	case p.Trace != "" && p.Trace != "ENABLED" && p.Trace != "ENABLED_FULL" && p.Trace != "DISABLED":
-		return fmt.Errorf("Options.Invoke.Trace is %q; it is ENABLED, ENABLED_FULL or DISABLED", p.Trace)
-	case p.Latency != "" && p.Latency != "standard" && p.Latency != "optimized":
-		return fmt.Errorf("Options.Invoke.Latency is %q; it is standard or optimized", p.Latency)
+// The bounds on metadata. Source: API reference, Converse, requestMetadata.
+const (
+	maxMetadata     = 16
+	maxMetadataText = 256
+)
+
+func (p InvokeParams) checkMetadata() error {
+	if n := len(p.Metadata); n > maxMetadata {
+		return fmt.Errorf("Options.Invoke.Metadata has %d pairs; %d are allowed", n, maxMetadata)
+	}
+	for key, value := range p.Metadata {
+		if key == "" || !isMetadata(key) || !isMetadata(value) {
+			return fmt.Errorf("Options.Invoke.Metadata has a key or value over %d characters, or with others than letters, digits, white space and :_@$#=/+,.- signs", maxMetadataText)
+		}
 	}
 	return nil
+}
+
+func isMetadata(s string) bool {
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(" \t\n\v\f\r:_@$#=/+,-.", c) >= 0) {
+			return false
+		}
+	}
+	return len(s) <= maxMetadataText
+}
+
+// metadata is the header's value: a JSON object, empty for none.
+func (p *InvokeParams) metadata() string {
+	if len(p.Metadata) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(p.Metadata) // of strings
+	return string(text)
+}
+
+// trace is the guardrail's trace as InvokeModel spells it.
+func (p *InvokeParams) trace() string { return strings.ToUpper(string(p.Guardrail.Trace)) }
+
+func (p InvokeParams) check() error {
+	g := &p.Guardrail
+	switch {
+	case (g.ID == "") != (g.Version == ""):
+		return errors.New("Options.Invoke.Guardrail has an ID or a Version; it needs both, or none")
+	case g.Trace != "" && g.Trace != bedrockkit.GuardrailTraceEnabled && g.Trace != bedrockkit.GuardrailTraceFull && g.Trace != bedrockkit.GuardrailTraceDisabled:
+		return fmt.Errorf("Options.Invoke.Guardrail.Trace is %q; it must be enabled, enabled_full or disabled", g.Trace)
+	case g.StreamMode != "":
+		return errors.New("Options.Invoke.Guardrail.StreamMode is set; InvokeModel takes it in the model's body, as amazon-bedrock-guardrailConfig")
+	case p.Latency != "" && p.Latency != bedrockkit.LatencyStandard && p.Latency != bedrockkit.LatencyOptimized:
+		return fmt.Errorf("Options.Invoke.Latency is %q; it is standard or optimized", p.Latency)
+	}
+	return p.checkMetadata()
 }
 
 // params are those that a cached answer depends on.
 func (p InvokeParams) params() []cache.Param {
 	var params []cache.Param
 	for _, one := range []cache.Param{
-		{Name: "GuardrailIdentifier", Value: p.GuardrailIdentifier}, {Name: "GuardrailVersion", Value: p.GuardrailVersion},
-		{Name: "Trace", Value: p.Trace}, {Name: "ServiceTier", Value: string(p.ServiceTier)}, {Name: "PerformanceConfigLatency", Value: p.Latency},
+		{Name: "GuardrailIdentifier", Value: p.Guardrail.ID}, {Name: "GuardrailVersion", Value: p.Guardrail.Version},
+		{Name: "Trace", Value: p.trace()}, {Name: "ServiceTier", Value: string(p.ServiceTier)}, {Name: "PerformanceConfigLatency", Value: string(p.Latency)},
 	} {
 		if one.Value != "" {
 			params = append(params, one)
@@ -119,29 +170,47 @@ func (p InvokeParams) params() []cache.Param {
 //
 // The error is an [*Error].
 func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedrockkit.ModelID, in In, optFns ...func(*Options)) (*Result[Out], error) {
-	call := &Call{Op: OpInvokeModel, Model: model}
-	body, err := in.EncodeInvoke(model)
-	if err != nil {
-		return nil, call.fail(&Error{Kind: KindValidation, Err: err})
+	call := &Call{Op: bedrockkit.OpInvokeModel, Outcome: Outcome{Model: model}}
+	call.SetPayload(in)
+	return invokeModel(ctx, c, call, in.DecodeInvoke, optFns)
+}
+
+// InvokeModel is [Invoke] with the SDK's input, which it does not change. decode reads
+// the body of the answer, as Payload.DecodeInvoke does. Use the function of a family,
+// such as anthropic.Request{}.DecodeInvoke, or Raw{}.DecodeInvoke for the plain JSON,
+// or your own.
+//
+//	result, err := bedrockx.InvokeModel(ctx, client, &bedrockruntime.InvokeModelInput{…}, bedrockx.Raw{}.DecodeInvoke)
+//
+// The error is an [*Error].
+func InvokeModel[Out any](ctx context.Context, c *Client, in *bedrockruntime.InvokeModelInput,
+	decode func(body json.RawMessage) (Out, bedrockkit.Usage, bedrockkit.StopReason, error), optFns ...func(*Options)) (*Result[Out], error) {
+	if in == nil {
+		in = &bedrockruntime.InvokeModelInput{}
 	}
-	call.Body = body
-	if b, ok := any(in).(OutputBound); ok {
-		call.MaxTokens = b.MaxOutputTokens()
+	call := &Call{Op: bedrockkit.OpInvokeModel, Outcome: Outcome{Model: bedrockkit.ModelID(aws.ToString(in.ModelId))}}
+	if decode == nil {
+		return nil, call.fail(&Error{Kind: KindValidation, Err: errors.New("it needs a decode function, such as bedrockx.Raw{}.DecodeInvoke")})
 	}
-	call.SDKInput = func() (any, error) { return &bedrockruntime.InvokeModelInput{Body: body}, nil }
-	var answer struct {
-		Result[Out]
-		decoded bool
+	call.SDKInput = func() (any, error) {
+		copied := *in
+		return &copied, nil
 	}
-	result := &answer.Result
+	return invokeModel(ctx, c, call, decode, optFns)
+}
+
+// invokeModel sends the call of an InvokeModel and reads its answer.
+func invokeModel[Out any](ctx context.Context, c *Client, call *Call,
+	read func(json.RawMessage) (Out, bedrockkit.Usage, bedrockkit.StopReason, error), optFns []func(*Options)) (*Result[Out], error) {
+	result := new(Result[Out])
 	decode := func(call *Call, resp *Response) (out Out, err error) {
 		raw, err := readBody(resp)
 		if err != nil {
 			return out, err
 		}
-		out, usage, stop, err := in.DecodeInvoke(raw)
+		out, usage, stop, err := read(raw)
 		if err != nil || usage.Unknown {
-			usage = usageFromHeader(resp.Header)
+			usage, _ = headerUsage(resp.Header) // headers that cannot be read say nothing
 		}
 		call.Usage = usage // what cannot be read was billed as well
 		if err != nil {
@@ -162,7 +231,6 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	}
 	call.Decode = func(_ context.Context, resp *Response) (err error) {
 		result.Output, err = decode(call, resp)
-		answer.decoded = true
 		return err
 	}
 	call.Share = func(other *Call) func() error {
@@ -175,13 +243,7 @@ func Invoke[In Payload[Out], Out any](ctx context.Context, c *Client, model bedr
 	if err := c.Do(ctx, call, optFns...); err != nil {
 		return nil, err
 	}
-	if !answer.decoded {
-		return nil, call.fail(&Error{Kind: KindValidation, Err: errors.New("a middleware has answered the call without calling its Decode")})
-	}
-	result.StopReason, result.Usage = call.StopReason, call.Usage
-	result.Cost, result.CostErr = call.Cost, call.CostErr
-	result.Model, result.CacheHit, result.Attempts = call.Model, call.CacheHit, call.Attempts
-	result.Latency, result.RequestID, result.Failures = call.Latency, call.RequestID, call.Failures
+	result.Outcome = call.Outcome
 	return result, nil
 }
 
@@ -199,7 +261,7 @@ func guardrailIntervened(body json.RawMessage) bool {
 }
 
 // readBody reads the whole of an InvokeModel response and refuses what cannot
-// be JSON: a 200 can also be a proxy's HTML. What broke off is found by whoever
+// be JSON: a 200 can also be a proxy's HTML. What broke off is found by the code that
 // decodes it.
 func readBody(resp *Response) (json.RawMessage, error) {
 	var raw []byte
@@ -223,22 +285,4 @@ func readBody(resp *Response) (json.RawMessage, error) {
 		return nil, &Error{Kind: KindCorrupt, Err: fmt.Errorf("the response of %d bytes is neither a JSON object nor a list", len(raw))}
 	}
 	return raw, nil
-}
-
-// usageFromHeader is the usage that the headers tell, unknown where they tell
-// none. They say nothing of TTLs: a body that tells the usage wins over them.
-func usageFromHeader(h http.Header) bedrockkit.Usage {
-	in, ok := tokenCount(h, "X-Amzn-Bedrock-Input-Token-Count")
-	out, ok2 := tokenCount(h, "X-Amzn-Bedrock-Output-Token-Count")
-	if !ok && !ok2 {
-		return bedrockkit.Usage{Unknown: true}
-	}
-	read, _ := tokenCount(h, "X-Amzn-Bedrock-Cache-Read-Input-Token-Count")
-	write, _ := tokenCount(h, "X-Amzn-Bedrock-Cache-Write-Input-Token-Count")
-	return bedrockkit.Usage{InputTokens: in, OutputTokens: out, CacheReadTokens: read, CacheWrite5mTokens: write}
-}
-
-func tokenCount(h http.Header, name string) (int64, bool) {
-	n, err := strconv.ParseInt(h.Get(name), 10, 64)
-	return n, err == nil && n >= 0
 }

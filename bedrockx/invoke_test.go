@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -86,9 +88,9 @@ func TestWhatCannotBeReadIsMetered(t *testing.T) {
 	require.Len(t, result.Failures, 1)
 	assert.Equal(t, bedrockx.KindCorrupt, result.Failures[0].Kind)
 	require.NotNil(t, result.Failures[0].Cost)
-	assert.Equal(t, "0.25", result.Failures[0].Cost.String())
+	assert.Equal(t, "1", result.Failures[0].Cost.String())
 	require.NotNil(t, result.Cost)
-	assert.Equal(t, "0.5", result.Cost.String())
+	assert.Equal(t, "2", result.Cost.String())
 }
 
 // A result can be stored and read again.
@@ -130,12 +132,12 @@ func TestInvokeParams(t *testing.T) {
 		o.Guardrails = []bedrocktest.Guardrail{{ID: "gr1234567890", Version: "1"}}
 	})
 	_, cache := cachedClient(t, srv)
-	params := bedrockx.InvokeParams{GuardrailIdentifier: "gr1234567890", GuardrailVersion: "1", Trace: "ENABLED",
+	params := bedrockx.InvokeParams{Guardrail: bedrockkit.Guardrail{ID: "gr1234567890", Version: "1", Trace: bedrockkit.GuardrailTraceEnabled},
 		ServiceTier: bedrockkit.TierPriority, Latency: "optimized"}
-	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Invoke, o.Caching.AnyTemperature, o.Cache = params, true, cache })
+	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Invoke, o.CachePolicy.AnyTemperature, o.Cache = params, true, cache })
 	_, err := bedrockx.Invoke(t.Context(), client, model, request("hello"))
 	require.NoError(t, err)
-	s, err := stream.Invoke(t.Context(), client, model, request("hello, as a stream"), stream.Anthropic)
+	s, err := stream.Invoke(t.Context(), client, model, request("hello, as a stream"))
 	require.NoError(t, err)
 	for _, err := range s.Text() {
 		require.NoError(t, err)
@@ -153,8 +155,8 @@ func TestInvokeParams(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, again.CacheHit)
 	for _, change := range []func(*bedrockx.InvokeParams){
-		func(p *bedrockx.InvokeParams) { p.GuardrailIdentifier, p.GuardrailVersion = "", "" },
-		func(p *bedrockx.InvokeParams) { p.Trace = "" },
+		func(p *bedrockx.InvokeParams) { p.Guardrail.ID, p.Guardrail.Version = "", "" },
+		func(p *bedrockx.InvokeParams) { p.Guardrail.Trace = "" },
 		func(p *bedrockx.InvokeParams) { p.ServiceTier = "" },
 		func(p *bedrockx.InvokeParams) { p.Latency = "standard" },
 	} {
@@ -164,7 +166,9 @@ func TestInvokeParams(t *testing.T) {
 	}
 
 	sent := len(srv.Requests())
-	for _, wrong := range []bedrockx.InvokeParams{{GuardrailIdentifier: "gr1234567890"}, {Trace: "yes"}, {Latency: "fast"}} {
+	for _, wrong := range []bedrockx.InvokeParams{
+		{Guardrail: bedrockkit.Guardrail{ID: "gr1234567890"}}, {Guardrail: bedrockkit.Guardrail{Trace: "yes"}},
+		{Guardrail: bedrockkit.Guardrail{ID: "gr1234567890", Version: "1", StreamMode: bedrockkit.GuardrailAsync}}, {Latency: "fast"}} {
 		_, err := bedrockx.Invoke(t.Context(), client, model, request("hello"), func(o *bedrockx.Options) { o.Invoke = wrong })
 		assert.ErrorIs(t, err, bedrockx.ErrValidation)
 	}
@@ -187,4 +191,32 @@ func TestNewOfNil(t *testing.T) {
 	_, err := bedrockx.Invoke(t.Context(), bedrockx.New(nil), haiku, request("hello"))
 	require.ErrorIs(t, err, bedrockx.ErrValidation)
 	assert.ErrorContains(t, err, "New was given nil")
+}
+
+// An input of the SDK passes the pipeline, and its body is not the pipeline's.
+func TestInvokeModelOfTheSDK(t *testing.T) {
+	srv := bedrocktest.NewServer(t, inProcess)
+	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) { o.Invoke.Guardrail.Trace = bedrockkit.GuardrailTraceEnabled })
+	const body = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[{"role":"user","content":"x"}]}`
+	in := &bedrockruntime.InvokeModelInput{ModelId: aws.String(string(model)), Body: []byte(body)}
+	usage := bedrockkit.Usage{InputTokens: 3, OutputTokens: 2}
+	srv.Reply(bedrocktest.Exception("ThrottlingException"), bedrocktest.Text("Hi").Usage(usage), bedrocktest.Text("Ho").Usage(usage))
+
+	typed, err := bedrockx.InvokeModel(t.Context(), client, in, anthropic.Request{}.DecodeInvoke)
+	require.NoError(t, err)
+	assert.Equal(t, "Hi", typed.Output.Text())
+	assert.Equal(t, 2, typed.Attempts)
+	assert.Equal(t, bedrockkit.StopEndTurn, typed.StopReason)
+	raw, err := bedrockx.InvokeModel(t.Context(), client, in, bedrockx.Raw{}.DecodeInvoke)
+	require.NoError(t, err)
+	assert.Contains(t, string(raw.Output), `"text":"Ho"`)
+	assert.Equal(t, usage, raw.Usage, "of the headers")
+	assert.Equal(t, body, string(srv.Requests()[2].Body))
+	assert.Equal(t, &bedrockruntime.InvokeModelInput{ModelId: aws.String(string(model)), Body: []byte(body)}, in)
+
+	_, err = bedrockx.InvokeModel(t.Context(), client, nil, bedrockx.Raw{}.DecodeInvoke)
+	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	_, err = bedrockx.InvokeModel[string](t.Context(), client, in, nil)
+	assert.ErrorIs(t, err, bedrockx.ErrValidation)
+	assert.Len(t, srv.Requests(), 3)
 }

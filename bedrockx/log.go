@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
-// Log returns a middleware that logs one record for each call when it has
-// ended: at level Info where it answered, at Warn where it did not. The record
-// holds what [Call.LogValue] and [Error.LogValue] tell: no prompt, no answer,
-// no text of an error. A nil logger means [slog.Default].
+// Log returns a middleware that logs one record for each call when it has ended: at
+// level Info if it was answered, at Warn if it failed. The record holds what
+// [Call.LogValue] and [Error.LogValue] return: no prompt, no answer and no text of an
+// error. A nil logger means [slog.Default].
 func Log(logger *slog.Logger) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, call *Call) error {
@@ -41,8 +42,8 @@ func logged(err error) slog.Value {
 	return slog.GroupValue(slog.String("kind", string(KindOf(err))))
 }
 
-// KindOf is the kind of an error: that of the [*Error] in it, [KindCanceled]
-// for the end of a context, and otherwise [KindUnknown]; empty for nil.
+// KindOf returns the kind of an error: the Kind of the [*Error] in it, [KindCanceled]
+// if a context has ended, and [KindUnknown] for any other error. It is empty for nil.
 func KindOf(err error) Kind {
 	var e *Error
 	switch {
@@ -56,53 +57,66 @@ func KindOf(err error) Kind {
 	return KindUnknown
 }
 
-// LogValue is what a log may say of a call: what was called, what it took and
-// cost, and nothing of its content.
+// LogValue returns what may be logged about a call: what was called, what it used and
+// cost. It has no content of the call.
 func (c *Call) LogValue() slog.Value {
+	return slog.GroupValue(append([]slog.Attr{slog.String("operation", string(c.Op))}, c.Outcome.LogValue().Group()...)...)
+}
+
+// LogValue returns what may be logged about a call that has ended, and about its
+// result: what answered, what it used and cost. It has no content of the call.
+func (o Outcome) LogValue() slog.Value {
 	attrs := []slog.Attr{
-		slog.String("operation", string(c.Op)),
-		slog.String("model", string(c.Model)),
-		slog.Int("attempts", c.Attempts),
+		slog.String("model", string(o.Model)),
+		slog.Int("attempts", o.Attempts),
 	}
-	if c.RequestID != "" {
-		attrs = append(attrs, slog.String("request_id", c.RequestID))
+	if o.RequestID != "" {
+		attrs = append(attrs, slog.String("request_id", o.RequestID))
 	}
-	if c.Latency > 0 {
-		attrs = append(attrs, slog.Duration("latency", c.Latency.Round(time.Microsecond)))
+	if o.Latency > 0 {
+		attrs = append(attrs, slog.Duration("latency", o.Latency.Round(time.Microsecond)))
 	}
-	if c.FirstOutput > 0 {
-		attrs = append(attrs, slog.Duration("first_output", c.FirstOutput.Round(time.Microsecond)))
+	if o.FirstOutput > 0 {
+		attrs = append(attrs, slog.Duration("first_output", o.FirstOutput.Round(time.Microsecond)))
 	}
-	if !c.Usage.Unknown {
-		attrs = append(attrs, slog.Int64("input_tokens", c.Usage.TotalInput()), slog.Int64("output_tokens", c.Usage.OutputTokens))
-		if c.Usage.CacheReadTokens > 0 {
-			attrs = append(attrs, slog.Int64("cache_read_tokens", c.Usage.CacheReadTokens))
+	if !o.Usage.Unknown {
+		attrs = append(attrs, slog.Int64("input_tokens", o.Usage.TotalInput()), slog.Int64("output_tokens", o.Usage.OutputTokens))
+		if o.Usage.CacheReadTokens > 0 {
+			attrs = append(attrs, slog.Int64("cache_read_tokens", o.Usage.CacheReadTokens))
 		}
 	}
-	if c.Cost != nil {
-		attrs = append(attrs, slog.String("cost_usd", c.Cost.String()))
+	if o.Cost != nil {
+		attrs = append(attrs, slog.String("cost_usd", o.Cost.String()))
 	}
-	if c.StopReason != "" {
-		attrs = append(attrs, slog.String("stop_reason", string(c.StopReason)))
+	if o.StopReason != "" {
+		attrs = append(attrs, slog.String("stop_reason", string(o.StopReason)))
 	}
-	if c.ServiceTier != "" {
-		attrs = append(attrs, slog.String("service_tier", string(c.ServiceTier)))
+	if o.ServiceTier != "" {
+		attrs = append(attrs, slog.String("service_tier", string(o.ServiceTier)))
 	}
-	if c.CacheHit {
+	if len(o.Skipped) > 0 {
+		names := make([]string, len(o.Skipped))
+		for i, s := range o.Skipped {
+			names[i] = s.What
+		}
+		attrs = append(attrs, slog.String("skipped", strings.Join(names, ",")))
+	}
+	if o.CacheHit {
 		attrs = append(attrs, slog.Bool("cache_hit", true))
 	}
-	for i, f := range c.Failures {
+	for i, f := range o.Failures {
 		attrs = append(attrs, slog.Group(fmt.Sprintf("failure_%d", i+1), "model", string(f.Model), "kind", string(f.Kind)))
 	}
 	return slog.GroupValue(attrs...)
 }
 
-// String is one line about the call without its content, so that a call can be
+// String returns one line about the call, without its content, so that a call can be
 // printed.
 func (c *Call) String() string { return c.LogValue().String() }
 
-// LogValue is what a log may say of an error. It leaves the cause's text out,
-// which is the service's and may quote the request; [Error.Error] has it.
+// LogValue returns what may be logged about an error, with the service's code and our
+// advice. It leaves out the text of the cause, because the service may quote the
+// request in it. [Error.Error] has that text.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("operation", string(e.Op)),
@@ -115,6 +129,13 @@ func (e *Error) LogValue() slog.Value {
 	}
 	if e.RetryAfter > 0 {
 		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
+	}
+	var identity *identityError // the codes below it are those of other services
+	if code, _ := serviceError(e.Err); code != "" && !errors.As(e.Err, &identity) {
+		attrs = append(attrs, slog.String("code", code))
+	}
+	if hint := e.hint(); hint != "" {
+		attrs = append(attrs, slog.String("hint", hint))
 	}
 	return slog.GroupValue(attrs...)
 }

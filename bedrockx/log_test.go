@@ -35,7 +35,7 @@ func ExampleLog() {
 		fmt.Println(err)
 	}
 	// Output:
-	// level=INFO msg="bedrock call" operation=InvokeModel model=anthropic.claude-3-haiku-20240307-v1:0 attempts=1 input_tokens=1000 output_tokens=100 cost_usd=0.000375 stop_reason=end_turn
+	// level=INFO msg="bedrock call" operation=InvokeModel model=global.anthropic.claude-haiku-4-5-20251001-v1:0 attempts=1 input_tokens=1000 output_tokens=100 cost_usd=0.0015 stop_reason=end_turn
 }
 
 // A log has what operates a service and nothing of what was said, whatever
@@ -69,7 +69,7 @@ func TestLogIsRedacted(t *testing.T) {
 	require.NoError(t, err)
 
 	assert.NotContains(t, out.String(), canary)
-	for _, want := range []string{`"kind":"validation"`, `"kind":"access denied"`, `"level":"WARN"`, `"failure_1":{"model":"` + string(model) + `","kind":"throttled"}`, `"attempts":2`} {
+	for _, want := range []string{`"kind":"validation"`, `"kind":"access_denied"`, `"level":"WARN"`, `"failure_1":{"model":"` + string(model) + `","kind":"throttled"}`, `"attempts":2`, `"code":"ValidationException"`, `"hint":"allow bedrock:InvokeModel on `} {
 		assert.Contains(t, out.String(), want)
 	}
 }
@@ -87,7 +87,7 @@ func TestOnAttempt(t *testing.T) {
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
 	var seen []string
 	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) {
-		o.Fallback = []bedrockx.Target{{Model: "anthropic.claude-3-5-haiku-20241022-v1:0"}}
+		o.Fallback = []bedrockx.Target{{Model: "us.anthropic.claude-sonnet-4-6"}}
 		o.OnAttempt = append(o.OnAttempt, func(ctx context.Context, call *bedrockx.Call, a bedrockx.Attempt) {
 			assert.NoError(t, ctx.Err())
 			assert.Equal(t, call.Attempts, a.Number)
@@ -104,10 +104,10 @@ func TestOnAttempt(t *testing.T) {
 	_, err := bedrockx.Invoke(t.Context(), client, model, request("hello"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		"1 anthropic.claude-3-haiku-20240307-v1:0 us-east-1 throttled",
-		"2 anthropic.claude-3-haiku-20240307-v1:0 us-east-1 throttled",
-		"3 anthropic.claude-3-haiku-20240307-v1:0 us-east-1 throttled",
-		"4 anthropic.claude-3-5-haiku-20241022-v1:0 us-east-1 internal error",
-		"5 anthropic.claude-3-5-haiku-20241022-v1:0 us-east-1 answered",
+		"1 global.anthropic.claude-haiku-4-5-20251001-v1:0 us-east-1 throttled",
+		"2 global.anthropic.claude-haiku-4-5-20251001-v1:0 us-east-1 throttled",
+		"3 global.anthropic.claude-haiku-4-5-20251001-v1:0 us-east-1 throttled",
+		"4 us.anthropic.claude-sonnet-4-6 us-east-1 internal_error",
+		"5 us.anthropic.claude-sonnet-4-6 us-east-1 answered",
 	}, seen)
 }

@@ -54,7 +54,7 @@ func TestOnText(t *testing.T) {
 			return textOf(s, err)
 		},
 		"InvokeModelWithResponseStream": func(ctx context.Context, c *bedrockx.Client) (string, error) {
-			s, err := stream.Invoke(ctx, c, model, ask, stream.Anthropic)
+			s, err := stream.Invoke(ctx, c, model, ask)
 			return textOf(s, err)
 		},
 	}
@@ -70,7 +70,7 @@ func TestOnText(t *testing.T) {
 				client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) {
 					if cached {
 						o.Cache = bedrockx.NewCache(memcache.New())
-						o.Caching.AnyTemperature = true
+						o.CachePolicy.AnyTemperature = true
 					}
 					o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
 						return func(ctx context.Context, call *bedrockx.Call) error {

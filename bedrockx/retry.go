@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// retry sends again, to the same target, what a retry can mend. For a stream an attempt lasts until
+// retry sends again, to the same target, what a retry can fix. For a stream an attempt lasts until
 // its first output, so nothing that the caller has seen is ever sent twice.
 func (c *Client) retry(next Handler) Handler {
 	return func(ctx context.Context, call *Call) error {
@@ -35,11 +35,15 @@ func (c *Client) retry(next Handler) Handler {
 				e.note = "not retried, as the wait would end after the caller's deadline"
 				return e
 			}
-			if !call.again(e) {
+			size, retries := call.Options.RetryBudget, c.retries.get(call.target())
+			if size >= 0 && !retries.take(size) {
+				e.note = "not retried, as too many calls to the target fail and are retried (Options.RetryBudget)"
 				return e
 			}
-			if size := call.Options.RetryBudget; size >= 0 && !c.retries.get(call.target()).take(size) {
-				e.note = "not retried, as too many calls to the target fail and are retried (Options.RetryBudget)"
+			if !call.again(e) {
+				if size >= 0 {
+					retries.giveBack()
+				}
 				return e
 			}
 			timer := time.NewTimer(wait)

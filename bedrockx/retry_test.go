@@ -13,6 +13,7 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/pricing"
 )
 
 // Of a target that fails, Bedrock sees each call once and as many retries as
@@ -68,6 +69,28 @@ func TestRetryBudget(t *testing.T) {
 	assert.Equal(t, 3, e.Attempts)
 }
 
+// A retry that the retry budget refuses sets nothing aside, so that a fallback
+// needs room for two attempts and not for three; one that a budget refuses
+// takes no retry.
+func TestRetryBudgetAndBudgets(t *testing.T) {
+	srv := bedrocktest.NewServer(t)
+	client := bedrockx.New(srv.Client(), quick, func(o *bedrockx.Options) { o.RetryBudget, o.MaxAttempts = 1, 2 })
+	failed := bedrocktest.Exception("InternalServerException")
+	ask := func(tokens int64) error {
+		_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"), fallBackOn(bedrockx.Target{Model: sonnet}), func(o *bedrockx.Options) {
+			o.Budgets = []*pricing.Budget{pricing.NewTokenBudget(tokens)}
+		})
+		return err
+	}
+	srv.Reply(failed)
+	assert.ErrorContains(t, ask(100+mostInput), "not sent again: the call may take up to")
+	srv.Reply(failed, used(1, 1))
+	_, err := bedrockx.Invoke(t.Context(), client, haiku, request("hello"))
+	require.NoError(t, err, "the one retry is still there")
+	srv.Reply(failed, used(1, 1))
+	assert.NoError(t, ask(2*(100+mostInput)))
+}
+
 // With calls at once the share holds exactly, too.
 func TestRetryBudgetOfCallsAtOnce(t *testing.T) {
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
@@ -93,7 +116,7 @@ func TestFailuresHoldTheirUsage(t *testing.T) {
 	usage := bedrockkit.Usage{InputTokens: 1_000_000}
 	attempts := 0
 	call := &bedrockx.Call{
-		Op: bedrockx.OpConverse, Model: haiku, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`),
+		Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: haiku}, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`),
 	}
 	call.Decode = func(_ context.Context, resp *bedrockx.Response) error {
 		call.Usage = usage
@@ -106,9 +129,9 @@ func TestFailuresHoldTheirUsage(t *testing.T) {
 	require.NoError(t, client.Do(t.Context(), call))
 	require.Len(t, call.Failures, 1)
 	assert.Equal(t, usage, call.Failures[0].Usage)
-	assert.Equal(t, "0.25", call.Failures[0].Cost.String())
-	assert.Equal(t, "0.5", call.Cost.String(), "of both")
-	stored, err := json.Marshal(bedrockx.Failure{Model: haiku, Kind: bedrockx.KindThrottled})
+	assert.Equal(t, "1", call.Failures[0].Cost.String())
+	assert.Equal(t, "2", call.Cost.String(), "of both")
+	stored, err := json.Marshal(bedrockx.Attempt{Model: haiku, Kind: bedrockx.KindThrottled})
 	require.NoError(t, err)
 	assert.NotContains(t, string(stored), "usage")
 }

@@ -1,6 +1,9 @@
 package bedrockx
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // A retryBudget bounds the share of retries among what a target is sent, so
 // that clients do not multiply the load on a service that is failing under it.
@@ -26,6 +29,9 @@ func (b *retryBudget) take(size int) bool {
 	}
 }
 
+// giveBack puts back a retry that was taken and not sent.
+func (b *retryBudget) giveBack() { b.taken.Add(-answersPerRetry) }
+
 // answered puts in what one answer earns.
 func (b *retryBudget) answered() {
 	for {
@@ -35,3 +41,6 @@ func (b *retryBudget) answered() {
 		}
 	}
 }
+
+// idle reports whether the budget is full.
+func (b *retryBudget) idle(time.Time) bool { return b.taken.Load() == 0 }

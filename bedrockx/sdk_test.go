@@ -63,7 +63,7 @@ func TestTheSDKsOwnOptions(t *testing.T) {
 		}},
 		"BaseEndpoint": {func(o *bedrockruntime.Options) { o.BaseEndpoint = aws.String("https://gateway.example/bedrock") }, func(t *testing.T, w *wire) {
 			assert.Equal(t, "gateway.example", w.req.URL.Host)
-			assert.Equal(t, "/bedrock/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke", w.req.URL.EscapedPath())
+			assert.Equal(t, "/bedrock/model/global.anthropic.claude-haiku-4-5-20251001-v1%3A0/invoke", w.req.URL.EscapedPath())
 		}},
 		"FIPS": {func(o *bedrockruntime.Options) { o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled }, func(t *testing.T, w *wire) {
 			assert.Equal(t, "bedrock-runtime-fips.us-west-2.amazonaws.com", w.req.URL.Host)
@@ -92,6 +92,7 @@ func TestTheSDKsOwnOptions(t *testing.T) {
 		}},
 		"AppID": {func(o *bedrockruntime.Options) { o.AppID = "MangaAssist" }, func(t *testing.T, w *wire) {
 			assert.Contains(t, w.req.Header.Get("User-Agent"), "app/MangaAssist")
+			assert.Regexp(t, `bedrockkit/(devel|[0-9])`, w.req.Header.Get("User-Agent"))
 		}},
 	}
 	for name, tt := range tests {
@@ -117,8 +118,8 @@ func TestNoCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "")
 			_, err := bedrockx.Invoke(t.Context(), bedrockx.NewFromConfig(cfg), model, request("Hi"))
-			require.ErrorIs(t, err, bedrockx.ErrAccessDenied)
-			assert.EqualError(t, err, "bedrock InvokeModel "+string(model)+": access denied: the SDK client has no credentials; config.LoadDefaultConfig finds those of the environment")
+			require.ErrorIs(t, err, bedrockx.ErrCredentials)
+			assert.EqualError(t, err, "bedrock InvokeModel "+string(model)+": credentials: the SDK client has no credentials; config.LoadDefaultConfig finds those of the environment")
 		})
 	}
 }
@@ -152,12 +153,12 @@ func TestCredentialsFail(t *testing.T) {
 func TestRequestsAreTheSDKs(t *testing.T) {
 	const question = `{"messages":[{"content":[{"text":"Hi"}],"role":"user"}]}`
 	messages := []types.Message{{Role: "user", Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: "Hi"}}}}
-	direct := map[bedrockx.Operation]func(context.Context, *bedrockruntime.Client, *string) error{
-		bedrockx.OpConverse: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+	direct := map[bedrockkit.Operation]func(context.Context, *bedrockruntime.Client, *string) error{
+		bedrockkit.OpConverse: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
 			_, err := c.Converse(ctx, &bedrockruntime.ConverseInput{ModelId: id, Messages: messages})
 			return err
 		},
-		bedrockx.OpConverseStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+		bedrockkit.OpConverseStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
 			out, err := c.ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{ModelId: id, Messages: messages})
 			if err != nil {
 				return err
@@ -165,11 +166,11 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 			out.GetStream().Close() // its error is that of a body that is no stream, if it was read by then
 			return nil
 		},
-		bedrockx.OpInvokeModel: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+		bedrockkit.OpInvokeModel: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
 			_, err := c.InvokeModel(ctx, &bedrockruntime.InvokeModelInput{ModelId: id, Body: []byte(question), ContentType: aws.String("application/json")})
 			return err
 		},
-		bedrockx.OpInvokeModelStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
+		bedrockkit.OpInvokeModelWithResponseStream: func(ctx context.Context, c *bedrockruntime.Client, id *string) error {
 			out, err := c.InvokeModelWithResponseStream(ctx, &bedrockruntime.InvokeModelWithResponseStreamInput{
 				ModelId: id, Body: []byte(question), ContentType: aws.String("application/json")})
 			if err != nil {
@@ -180,7 +181,7 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 		},
 	}
 	ids := []bedrockkit.ModelID{
-		"anthropic.claude-3-haiku-20240307-v1:0", "global.amazon.nova-2-lite-v1:0",
+		"us.anthropic.claude-haiku-4-5-20251001-v1:0", "global.amazon.nova-2-lite-v1:0",
 		"arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/abc123",
 		"arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/amazon.titan-text-express-v1",
 		"arn:aws:bedrock:us-east-1:123456789012:provisioned-model/my-model_1",
@@ -200,7 +201,7 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 						return bedrockruntime.New(o)
 					}
 					require.NoError(t, call(t.Context(), client(&theirs), aws.String(string(id))))
-					one := &bedrockx.Call{Op: op, Model: id, Body: []byte(question), Decode: func(context.Context, *bedrockx.Response) error { return nil }}
+					one := &bedrockx.Call{Op: op, Outcome: bedrockx.Outcome{Model: id}, Body: []byte(question), Decode: func(context.Context, *bedrockx.Response) error { return nil }}
 					require.NoError(t, bedrockx.New(client(&ours)).Do(t.Context(), one))
 					one.End(nil)
 

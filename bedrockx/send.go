@@ -14,7 +14,6 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
-	"github.com/aws/smithy-go/auth/bearer"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -25,19 +24,34 @@ import (
 // send makes one attempt: the request on the SDK's path, the response through
 // the call's own decoding.
 func send(ctx context.Context, call *Call) error {
-	// A middleware may have changed the model.
-	if err := call.Model.Validate(); err != nil {
-		return &Error{Kind: KindValidation, Err: err}
+	if call.Model != call.valid { // a middleware has changed it
+		if err := call.Model.Validate(); err != nil {
+			return &Error{Kind: KindValidation, Err: err}
+		}
 	}
 	call.Usage, call.StopReason, call.ServiceTier = bedrockkit.Usage{}, "", ""
+	before, began := call.Attempts, time.Now()
+	call.asked = began
 	call.Attempts++
-	began := time.Now()
-	actx, dog := watch(ctx, call.Options)
-	resp, err := roundTrip(actx, call)
+	a := new(request)
+	dog := &a.dog
+	actx := dog.watch(ctx, call)
+	var resp *Response
+	answered := false
+	defer func() {
+		call.dog = nil
+		if !answered { // also after a panic
+			if resp != nil && resp.Body != nil {
+				resp.Body.Close()
+			}
+			dog.stop()
+		}
+	}()
+	resp, err := roundTrip(actx, call, &a.tap)
 	if err != nil {
 		failed := classify(actx, err)
 		dog.stop()
-		return call.failed(ctx, failed, began)
+		return call.failed(ctx, failed, began, call.Attempts > before)
 	}
 	if resp.Body != nil {
 		if call.Op.Streaming() {
@@ -46,73 +60,42 @@ func send(ctx context.Context, call *Call) error {
 			resp.Body = &boundedBody{ReadCloser: resp.Body, left: call.Options.MaxResponseBytes, max: call.Options.MaxResponseBytes}
 		}
 	}
+	call.dog = dog
 	if err := call.Decode(actx, resp); err != nil {
 		failed := classify(actx, err)
 		if resp.Body != nil {
 			resp.Body.Close()
 		}
 		dog.stop()
-		return call.failed(ctx, failed, began)
+		return call.failed(ctx, failed, began, true)
 	}
-	call.observe(ctx, began, nil)
 	if call.Op.Streaming() {
 		call.FirstOutput = time.Since(call.began)
 		dog.flowing()
-		return nil
+	} else {
+		if resp.Body != nil {
+			resp.Body.Close()
+		}
+		dog.stop()
 	}
-	if resp.Body != nil {
-		resp.Body.Close()
+	if len(call.Options.OnAttempt) > 0 { // no bound of the attempt runs any more
+		call.observe(ctx, call.attempt(began, nil))
 	}
-	dog.stop()
+	answered = true
 	return nil
 }
 
-// failed keeps a record of an attempt that did not answer.
-func (c *Call) failed(ctx context.Context, e *Error, began time.Time) error {
-	id := e.RequestID
-	if id == "" {
-		id = c.RequestID
-	}
-	f := Failure{Model: c.Model, Region: c.region, Kind: e.Kind, RequestID: id, Usage: c.Usage, Latency: time.Since(began), sent: true}
-	if (c.Usage != bedrockkit.Usage{}) {
-		if cost, err := c.cost(); err == nil {
-			f.Cost = &cost
-		}
-	}
-	c.Failures = append(c.Failures, f)
-	c.observe(ctx, began, e)
-	return e
-}
-
-// An Attempt is one request that was sent, and how it ended: a unary one with
-// its response, a stream with its first output.
-type Attempt struct {
-	Number    int // from 1, over all targets of the call
-	Model     bedrockkit.ModelID
-	Region    string // as it is priced; empty where that is not known
-	Host      string // that it was sent to, with its port where the endpoint names one; empty for a mock
-	RequestID string
-	Began     time.Time
-	Latency   time.Duration
-	Err       *Error // nil where it answered
-}
-
-// observe tells Options.OnAttempt of an attempt that has ended.
-func (c *Call) observe(ctx context.Context, began time.Time, e *Error) {
-	if len(c.Options.OnAttempt) == 0 {
-		return
-	}
-	a := Attempt{Number: c.Attempts, Model: c.Model, Region: c.region, Host: c.Host, RequestID: c.RequestID, Began: began, Latency: time.Since(began), Err: e}
-	for _, fn := range c.Options.OnAttempt {
-		fn(ctx, c, a)
-	}
+// A request is what one attempt needs, in one allocation.
+type request struct {
+	dog watchdog
+	tap tap
 }
 
 // roundTrip calls the API.
-func roundTrip(ctx context.Context, call *Call) (*Response, error) {
+func roundTrip(ctx context.Context, call *Call, tap *tap) (*Response, error) {
 	var input any
 	call.RequestID, call.Host = "", ""
-	tap := &tap{op: call.Op}
+	tap.op, tap.model = call.Op, string(call.Model)
 	if call.Body == nil || call.sdk == nil {
 		if call.SDKInput == nil {
 			return nil, &Error{Kind: KindValidation, Err: fmt.Errorf("%T is not the SDK's client, and the call has no SDKInput for it", call.api)}
@@ -121,13 +104,14 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 		if input, err = call.SDKInput(); err != nil {
 			return nil, &Error{Kind: KindValidation, Err: err}
 		}
-	} else if call.Op == OpConverse || call.Op == OpConverseStream {
-		tap.model, tap.body = string(call.Model), call.Body
+	} else if call.Op == bedrockkit.OpConverse || call.Op == bedrockkit.OpConverseStream {
+		tap.body = call.Body
 	}
 	optFns := append(append(tap.optFns[:0], call.Options.SDKOptions...), tap.install)
-	out, meta, err := invoke(ctx, call, input, optFns)
+	out, meta, err := invoke(ctx, call, input, &tap.model, optFns)
 	call.Host = tap.host
-	call.ServiceTier = bedrockkit.ServiceTier(tap.header.Get("X-Amzn-Bedrock-Service-Tier"))
+	call.ServiceTier = bedrockkit.ServedTier(bedrockkit.ServiceTier(tap.header.Get("X-Amzn-Bedrock-Service-Tier")),
+		bedrockkit.Latency(tap.header.Get("X-Amzn-Bedrock-PerformanceConfig-Latency")))
 	if id, ok := awsmiddleware.GetRequestIDMetadata(meta); ok {
 		call.RequestID = id
 	} else if tap.header != nil {
@@ -136,6 +120,9 @@ func roundTrip(ctx context.Context, call *Call) (*Response, error) {
 	if err != nil {
 		if tap.taken != nil {
 			tap.taken.Close()
+		}
+		if err = tap.named(err); tap.unsigned {
+			call.Attempts-- // nothing was sent
 		}
 		return nil, err
 	}
@@ -155,7 +142,7 @@ func (c *Call) serialized(ctx context.Context) ([]byte, error) {
 	}
 	var body []byte
 	made := errors.New("the body is made")
-	_, _, err = invoke(ctx, c, input, []func(*bedrockruntime.Options){func(o *bedrockruntime.Options) {
+	_, _, err = invoke(ctx, c, input, aws.String(string(c.Model)), []func(*bedrockruntime.Options){func(o *bedrockruntime.Options) {
 		o.Retryer = aws.NopRetryer{}
 		// In place of the client's own, which are to see requests that are sent.
 		o.APIOptions = []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
@@ -178,11 +165,10 @@ func (c *Call) serialized(ctx context.Context) ([]byte, error) {
 
 // invoke calls the operation's method. A nil input stands for one that holds
 // only the model id, and the call's body where that is InvokeModel's.
-func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
-	model := aws.String(string(call.Model))
+func invoke(ctx context.Context, call *Call, input any, model *string, optFns []func(*bedrockruntime.Options)) (any, middleware.Metadata, error) {
 	none := middleware.Metadata{}
 	switch call.Op {
-	case OpConverse:
+	case bedrockkit.OpConverse:
 		in, err := inputAs[bedrockruntime.ConverseInput](input)
 		if err != nil {
 			return nil, none, err
@@ -193,7 +179,7 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 			return nil, none, err
 		}
 		return out, out.ResultMetadata, err
-	case OpConverseStream:
+	case bedrockkit.OpConverseStream:
 		in, err := inputAs[bedrockruntime.ConverseStreamInput](input)
 		if err != nil {
 			return nil, none, err
@@ -204,7 +190,7 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 			return nil, none, err
 		}
 		return out, out.ResultMetadata, err
-	case OpInvokeModel:
+	case bedrockkit.OpInvokeModel:
 		in, err := inputAs[bedrockruntime.InvokeModelInput](input)
 		if err != nil {
 			return nil, none, err
@@ -213,20 +199,14 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 		if input == nil {
 			in.Body = call.Body
 		}
-		// Without it the SDK says application/octet-stream.
-		setDefault(&in.ContentType, &jsonContentType)
-		p := &call.Options.Invoke
-		setText(&in.GuardrailIdentifier, &p.GuardrailIdentifier)
-		setText(&in.GuardrailVersion, &p.GuardrailVersion)
-		setDefault(&in.Trace, types.Trace(p.Trace))
-		setDefault(&in.ServiceTier, types.ServiceTierType(p.ServiceTier))
-		setDefault(&in.PerformanceConfigLatency, types.PerformanceConfigLatency(p.Latency))
+		call.Options.Invoke.fill(&in.ContentType, &in.GuardrailIdentifier, &in.GuardrailVersion, &in.RequestMetadata,
+			&in.Trace, &in.ServiceTier, &in.PerformanceConfigLatency)
 		out, err := call.api.InvokeModel(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}
 		return out, out.ResultMetadata, err
-	default: // OpInvokeModelStream: Call.check knows no other
+	default: // bedrockkit.OpInvokeModelWithResponseStream: Call.check knows no other
 		in, err := inputAs[bedrockruntime.InvokeModelWithResponseStreamInput](input)
 		if err != nil {
 			return nil, none, err
@@ -235,19 +215,27 @@ func invoke(ctx context.Context, call *Call, input any, optFns []func(*bedrockru
 		if input == nil {
 			in.Body = call.Body
 		}
-		setDefault(&in.ContentType, &jsonContentType)
-		p := &call.Options.Invoke
-		setText(&in.GuardrailIdentifier, &p.GuardrailIdentifier)
-		setText(&in.GuardrailVersion, &p.GuardrailVersion)
-		setDefault(&in.Trace, types.Trace(p.Trace))
-		setDefault(&in.ServiceTier, types.ServiceTierType(p.ServiceTier))
-		setDefault(&in.PerformanceConfigLatency, types.PerformanceConfigLatency(p.Latency))
+		call.Options.Invoke.fill(&in.ContentType, &in.GuardrailIdentifier, &in.GuardrailVersion, &in.RequestMetadata,
+			&in.Trace, &in.ServiceTier, &in.PerformanceConfigLatency)
 		out, err := call.api.InvokeModelWithResponseStream(ctx, in, optFns...)
 		if out == nil {
 			return nil, none, err
 		}
 		return out, out.ResultMetadata, err
 	}
+}
+
+// fill fills in what an input of InvokeModel, whole or streamed, does not have.
+func (p *InvokeParams) fill(contentType, guardrail, version, metadata **string, trace *types.Trace, tier *types.ServiceTierType, latency *types.PerformanceConfigLatency) {
+	setDefault(contentType, &jsonContentType) // without it the SDK says application/octet-stream
+	setText(guardrail, &p.Guardrail.ID)
+	setText(version, &p.Guardrail.Version)
+	if len(p.Metadata) > 0 {
+		setDefault(metadata, aws.String(p.metadata()))
+	}
+	setDefault(trace, types.Trace(p.trace()))
+	setDefault(tier, types.ServiceTierType(p.ServiceTier))
+	setDefault(latency, types.PerformanceConfigLatency(p.Latency))
 }
 
 var jsonContentType = "application/json"
@@ -274,14 +262,17 @@ func inputAs[T any](input any) (*T, error) {
 // takes the raw body of a success away before the SDK decodes it. All between
 // stays the SDK's: endpoint, headers, hash, signature and typed errors.
 type tap struct {
-	op     Operation
+	op     bedrockkit.Operation
 	model  string
 	body   []byte // what goes out, nil for the SDK's own serialization
 	host   string // that it was sent to
 	header http.Header
 	taken  io.ReadCloser
 
-	// What else an attempt needs, in one allocation.
+	unsigned bool // the SDK looks for credentials
+	corrects bool // the SDK corrects its clock by the service's
+	skewed   bool // which was off
+
 	response Response
 	optFns   [4]func(*bedrockruntime.Options)
 }
@@ -295,19 +286,8 @@ func (t *tap) install(o *bedrockruntime.Options) {
 	o.Retryer = aws.NopRetryer{} // one attempt: the retries are ours
 	o.HTTPClient = hideWriterTo{o.HTTPClient}
 	o.APIOptions = append(o.APIOptions, t.addTo)
-	if o.Credentials == nil && o.BearerAuthTokenProvider == nil {
-		o.BearerAuthTokenProvider = noCredentials{} // the SDK would ask a nil one, and panic
-	}
-}
-
-// noCredentials is the token provider of a client that has neither credentials
-// nor an API key.
-type noCredentials struct{}
-
-var errNoCredentials = errors.New("the SDK client has no credentials")
-
-func (noCredentials) RetrieveBearerToken(context.Context) (bearer.Token, error) {
-	return bearer.Token{}, errNoCredentials
+	t.corrects = !o.DisableClockSkewCorrection
+	giveToken(o)
 }
 
 func (t *tap) addTo(stack *middleware.Stack) error {
@@ -316,6 +296,10 @@ func (t *tap) addTo(stack *middleware.Stack) error {
 		if _, err := stack.Deserialize.Remove("OperationEventStreamDeserializer"); err != nil {
 			return err
 		}
+	}
+	addUserAgent(stack)
+	if err := t.watchIdentity(stack); err != nil {
+		return err
 	}
 	if t.body != nil {
 		const serializer = "OperationSerializer"
@@ -351,7 +335,7 @@ func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput,
 	}
 	const model = "/model/"
 	action := "/converse"
-	if t.op == OpConverseStream {
+	if t.op == bedrockkit.OpConverseStream {
 		action = "/converse-stream"
 	}
 	req.Method = http.MethodPost
@@ -362,12 +346,13 @@ func (t *tap) handleSerialize(ctx context.Context, in middleware.SerializeInput,
 }
 
 func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	if req, ok := in.Request.(*smithyhttp.Request); ok {
+	req, ok := in.Request.(*smithyhttp.Request)
+	if ok {
 		t.host = req.URL.Host
 	}
 	out, meta, err := next.HandleDeserialize(ctx, in)
-	resp, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok {
+	resp, answered := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !answered {
 		return out, meta, err
 	}
 	t.header = resp.Header
@@ -376,6 +361,7 @@ func (t *tap) handleDeserialize(ctx context.Context, in middleware.DeserializeIn
 		// net/http holds the response until the body's end: it is not to hold the tap.
 		resp.Body = &nothing{*strings.NewReader("{}")}
 	} else {
+		t.skewed = ok && t.corrects && skew(req, resp)
 		// An error's body is read whole by the SDK, so it needs a bound.
 		resp.Body = struct {
 			io.Reader

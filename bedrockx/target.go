@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit"
 )
@@ -18,8 +21,12 @@ type targetKey struct {
 }
 
 func (c *Call) target() targetKey {
-	key := targetKey{c.api, c.account, c.region, c.Model}
-	if c.sdk == nil && reflect.TypeOf(c.api).Kind() != reflect.Pointer && !reflect.ValueOf(c.api).Comparable() {
+	return Target{Model: c.Model, API: c.api, Region: c.Region, Account: c.account}.key()
+}
+
+func (t Target) key() targetKey {
+	key := targetKey{t.API, t.Account, t.Region, t.Model}
+	if _, sdk := t.API.(*bedrockruntime.Client); !sdk && reflect.TypeOf(t.API).Kind() != reflect.Pointer && !reflect.ValueOf(t.API).Comparable() {
 		key.api = nil
 	}
 	return key
@@ -27,25 +34,33 @@ func (c *Call) target() targetKey {
 
 // perTarget holds a state for each target. Reading it takes no lock, as every
 // call does.
-type perTarget[T any] struct {
+type perTarget[T any, P state[T]] struct {
 	mu     sync.Mutex // held to add a target
-	states atomic.Pointer[map[targetKey]*T]
+	states atomic.Pointer[map[targetKey]P]
 }
 
-// maxTargets bounds the states that are kept: a service may let its users say
-// the model. All begin anew then.
+// A state is what is known of a target. One that is idle says no more than a
+// new one would.
+type state[T any] interface {
+	*T
+	idle(now time.Time) bool
+}
+
+// maxTargets bounds the states that are kept, as a service may let its users say
+// the model. Those that are idle make room. If none is, a further target has no
+// state that is kept: so no user can make a client forget the others.
 const maxTargets = 1000
 
-// find returns the state of a target, or nil where there is none yet.
-func (p *perTarget[T]) find(key targetKey) *T {
+// find returns the state of a target, or nil if there is none yet.
+func (p *perTarget[T, P]) find(key targetKey) P {
 	if states := p.states.Load(); states != nil {
 		return (*states)[key]
 	}
 	return nil
 }
 
-// get returns the state of a target, a new one where there is none yet.
-func (p *perTarget[T]) get(key targetKey) *T {
+// get returns the state of a target, a new one if there is none yet.
+func (p *perTarget[T, P]) get(key targetKey) P {
 	if state := p.find(key); state != nil {
 		return state
 	}
@@ -54,12 +69,17 @@ func (p *perTarget[T]) get(key targetKey) *T {
 	if state := p.find(key); state != nil {
 		return state
 	}
-	added := map[targetKey]*T{}
-	if states := p.states.Load(); states != nil && len(*states) < maxTargets {
+	added := map[targetKey]P{}
+	if states := p.states.Load(); states != nil {
 		added = maps.Clone(*states)
 	}
-	state := new(T)
-	added[key] = state
-	p.states.Store(&added)
+	if now := time.Now(); len(added) >= maxTargets {
+		maps.DeleteFunc(added, func(_ targetKey, state P) bool { return state.idle(now) })
+	}
+	state := P(new(T))
+	if len(added) < maxTargets {
+		added[key] = state
+		p.states.Store(&added)
+	}
 	return state
 }

@@ -19,21 +19,27 @@ type watchdog struct {
 
 	// waiting is when the Read began that is under way, in nanoseconds since
 	// began and one more; 0 where there is none. A reader that is slow to come
-	// back for more is no stall.
+	// back for more is not a stall.
 	waiting atomic.Int64
 
 	mu    sync.Mutex
 	timer *time.Timer
+	end   time.Time     // when the timer ends
+	left  time.Duration // of it while it is paused
 	done  bool
 }
 
-// watch returns the context of an attempt and the watchdog that cancels it.
-func watch(ctx context.Context, o *Options) (context.Context, *watchdog) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{ctx: ctx, cancel: cancel, began: time.Now(), idle: o.IdleTimeout, first: o.FirstEventTimeout}
-	w.set(o.AttemptTimeout, func() { cancel(ErrAttemptTimeout) })
-	return ctx, w
+// watch begins to watch an attempt, whose context it returns.
+func (w *watchdog) watch(ctx context.Context, call *Call) context.Context {
+	var attempt time.Duration
+	attempt, w.first, w.idle = call.waits()
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.began = time.Now()
+	w.set(attempt, w.expire)
+	return w.ctx
 }
+
+func (w *watchdog) expire() { w.cancel(ErrAttemptTimeout) }
 
 // set replaces the timer. A bound that is not positive is none.
 func (w *watchdog) set(d time.Duration, fn func()) {
@@ -43,8 +49,29 @@ func (w *watchdog) set(d time.Duration, fn func()) {
 		w.timer.Stop()
 		w.timer = nil
 	}
-	if d > 0 && !w.done {
+	if w.left = 0; d > 0 && !w.done {
+		w.end = time.Now().Add(d)
 		w.timer = time.AfterFunc(d, fn)
+	}
+}
+
+// pause stops the timer while something runs that the service has no part in.
+func (w *watchdog) pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil && w.timer.Stop() {
+		w.left = max(1, time.Until(w.end))
+	}
+}
+
+// resume lets it run on.
+func (w *watchdog) resume() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.left > 0 && !w.done {
+		w.end = time.Now().Add(w.left)
+		w.timer.Reset(w.left)
+		w.left = 0
 	}
 }
 
@@ -66,7 +93,7 @@ func (w *watchdog) stream(body io.ReadCloser) io.ReadCloser {
 	return &watchedBody{body: body, dog: w}
 }
 
-// flowing tells that the first output has come: from now on each wait counts
+// flowing says that the first output has come: from now on each wait counts
 // by itself.
 func (w *watchdog) flowing() { w.set(w.idle, w.look) }
 

@@ -1,8 +1,8 @@
-// Package cache is for answers that are kept and given again: a store, the key
-// of a request, and the rule that of many equal requests at once only one is
-// sent. It knows nothing of calls and streams; what may be kept, and for how
-// long, is decided by its user, which is bedrockx.Cache for the calls of this
-// module. Use the package by itself for stores, or for what is no call.
+// Package cache has the parts of a cache for answers: stores, the keys of requests,
+// and a Group that sends only one of many equal requests at the same time. It does not
+// know calls or streams. Its user decides what may be kept and for how long; for the
+// calls of this module, that is bedrockx.Cache. Use the package directly to make a
+// store, or to cache something else.
 //
 //	memory := memcache.New()
 //	redis, err := rediscache.New(client)
@@ -26,15 +26,15 @@
 //		return value, err
 //	})
 //
-// The prompt cache of Bedrock itself is another thing, which requests ask for
-// with converse.CachePoint.
+// The prompt cache of Bedrock is something else: requests use it with
+// converse.CachePoint.
 //
 // # Stores
 //
-// A [Store] says what goes wrong, and [FailOpen] treats that as a miss. They
-// are apart so that each does one thing: a conformance suite can tell a sick
-// store from an empty one, a tool that deletes can tell done from not done, and
-// one circuit breaker serves every store. Stores are put together from:
+// A [Store] returns errors, and [FailOpen] treats them as misses. The two are
+// separate, so that each does one thing: a conformance suite can tell a failing store
+// from an empty one, a tool that deletes knows whether it was done, and every store
+// can use the same circuit breaker. Stores are combined from:
 //
 //   - memcache, in the process's memory
 //   - rediscache, in Redis
@@ -42,16 +42,16 @@
 //   - [Encrypted], over any
 //   - [FailOpen], over one that is across a network
 //
-// Encrypted(Tiered(…)) keeps the values encrypted in memory too;
-// Tiered(memory, FailOpen(Encrypted(redis))) decrypts only what comes from
-// Redis. FailOpen goes around Encrypted, so that an entry under an unknown key
-// is a miss. Package cachetest checks a store of your own.
+// Encrypted(Tiered(…)) keeps the values encrypted in memory too. Tiered(memory,
+// FailOpen(Encrypted(redis))) decrypts only what comes from Redis. Wrap Encrypted in
+// FailOpen, not the reverse: an entry encrypted with an unknown key then counts as a
+// miss. Package cachetest tests your own store.
 //
 // # Keys
 //
-// Two requests share a key only if they are the same. The sum of a key is the
-// SHA-256, or with a secret the HMAC-SHA-256, all 256 bits of it, of this
-// pre-image, where text is a length as 8 bytes, big endian, and so many bytes:
+// Two requests share a key only if they are the same. The sum of a key is the SHA-256
+// of the following pre-image or, with a secret, its HMAC-SHA-256, with all 256 bits.
+// "text" is a length as 8 bytes, big endian, followed by so many bytes:
 //
 //	"bedrockkit/cache/key/1"            the version of this form
 //	text namespace
@@ -72,23 +72,22 @@
 //	[ value … ]                         an array
 //	{ string value … }                  an object, in the order of the bytes of the names
 //
-// where a length is 4 bytes, big endian. White space, the order of members and
-// the way in which a character is escaped do not matter. All else does: 1 and
-// 1.0 are different, since models may read them so. An escaped surrogate that
-// is not one of a pair is written as the three bytes that UTF-8 would have for
-// it. No pre-image is the beginning of another, and each can be read back in
-// one way only.
+// A length is 4 bytes, big endian. White space, the order of members and how a
+// character is escaped do not matter. Everything else does: 1 and 1.0 are different,
+// because a model may treat them differently. An escaped surrogate without its pair is
+// written as the three bytes that UTF-8 would have for it. No pre-image is a prefix of
+// another, and each can be decoded in only one way.
 //
-// Members that Request.Ignore names are left out, as if the body had none.
+// Members that Request.Ignore names are left out, as if the body did not have them.
 //
-// A body that has no one meaning has no key: one with a name twice in an
-// object, with bytes that are not UTF-8, nested deeper than 128, larger than
-// 25,000,000 bytes, or not JSON at all. The vectors in testdata/keys.json are
-// for whoever makes the same keys in another language.
+// An ambiguous body has no key: if an object has a name twice, if it has bytes that
+// are not UTF-8, is nested deeper than 128, is larger than 25,000,000 bytes, or is not
+// JSON. To make the same keys in another language, use the test vectors in
+// testdata/keys.json.
 //
 // # Single flight
 //
-// A [Group] makes one call of many equal ones that run at the same time. The
-// call belongs to all of them: it goes on when the one who came first is
-// cancelled, and ends when nobody is left.
+// If many equal calls run at the same time, a [Group] runs only one. It belongs to all
+// callers: it goes on if the first caller is canceled, and ends when no caller is
+// left.
 package cache

@@ -12,11 +12,11 @@ import (
 
 // An EncryptionKey is a key of [Encrypted].
 type EncryptionKey struct {
-	// ID names the key. It is stored in the clear with every value: 1 to 255
-	// bytes, such as "2026-11".
+	// ID names the key. It has 1 to 255 bytes, such as "2026-11", and is stored
+	// unencrypted with every value.
 	ID string
 
-	// Secret are 32 random bytes.
+	// Secret is 32 random bytes.
 	Secret []byte
 }
 
@@ -24,16 +24,15 @@ type EncryptionKey struct {
 // length of the key's id, the id, the nonce, the ciphertext and its tag.
 const encryptedV1 = 1
 
-// Encrypted returns a store that keeps its values in another, encrypted and
-// authenticated with AES-256-GCM under a random nonce. The namespace, the
-// tenant and the key of an entry are authenticated with it, so a value that was
-// moved to another key, or to that of another tenant, is [ErrCorrupt], as is
-// one that was changed. Keys, lengths and times stay visible; see [NewKeyer]
-// for keys that tell nothing.
+// Encrypted returns a store that keeps its values in store, encrypted and
+// authenticated with AES-256-GCM and a random nonce. The namespace, the tenant and the
+// key of an entry are authenticated too. So Get returns [ErrCorrupt] if a value was
+// changed, or was moved to another key or tenant. Keys, lengths and times stay
+// visible; for keys that show nothing, see [NewKeyer].
 //
-// The first key encrypts, all of them decrypt. To rotate: add the new key at
-// the end everywhere, then move it to the front, then remove the old one when
-// its last entry has expired. A key is good for 2^32 values.
+// The first key encrypts; all keys decrypt. To rotate keys, add the new key at the end
+// in all programs, then move it to the front, and remove the old key when its last
+// entry has expired. Use a key for at most 2^32 values.
 func Encrypted(store Store, keys ...EncryptionKey) (Store, error) {
 	e := &encrypted{store: store, aeads: map[string]cipher.AEAD{}}
 	for i, k := range keys {

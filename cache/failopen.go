@@ -7,55 +7,45 @@ import (
 	"time"
 )
 
-// Op is an operation of a [Store].
-type Op string
-
-// The operations.
-const (
-	OpGet    Op = "get"
-	OpSet    Op = "set"
-	OpDelete Op = "delete"
-)
-
-// FailOpenOptions are those of [FailOpen].
+// FailOpenOptions are the options of [FailOpen]. The zero value of a field means its
+// default.
 type FailOpenOptions struct {
-	// OnError is told of every error that FailOpen keeps from its caller, and
-	// of those of Delete. It runs within the operation, on its goroutine, so
-	// it must be quick and safe for concurrent use. The error holds no value;
-	// the key holds the tenant. The default is nobody.
-	OnError func(ctx context.Context, op Op, key Key, err error)
+	// OnError is called with each error that FailOpen does not return, and with the
+	// errors of Delete. Each is a [*StoreError]. It runs in the goroutine of the
+	// operation, so it must be fast and safe for concurrent use. The default does
+	// nothing.
+	OnError func(ctx context.Context, err error)
 
-	// Failures is how many failures in a row open the breaker. The default
-	// is 5; a negative number means that there is no breaker.
+	// Failures is how many failures in a row open the breaker. The default is 5;
+	// negative means no breaker.
 	Failures int
 
-	// Cooldown is how long an open breaker keeps the store unasked. After it
-	// one operation tries the store, and closes the breaker if that works.
-	// The default is one second.
+	// Cooldown is how long the store is not asked while the breaker is open. After
+	// that, one operation tries the store, and closes the breaker if it succeeds. The
+	// default is one second.
 	Cooldown time.Duration
 
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
 }
 
-// FailOpen returns a store for which a sick store is an empty one: its Get
-// misses and its Set does nothing wherever those of the given store fail. So a
-// request never fails, nor waits for long, because of a cache. Wrap with it
-// what is across a network.
+// FailOpen returns a store that treats a failing store as empty: if the given store
+// fails, Get returns a miss and Set does nothing. So a request never fails, or waits
+// long, because of a cache. Use it for every store that is reached over a network.
 //
-// It has a circuit breaker. What counts as a failure is an error of the store:
-// neither a miss, nor [ErrCorrupt] or [ErrTooLarge], which a working store
-// returns, nor an operation whose own context is done, which gets the context's
-// error. Delete does return its error, [ErrUnavailable] with an open breaker:
-// whoever must delete has to know whether it was done. Where a Set was dropped,
-// the value before it may still be there.
+// It has a circuit breaker, which counts errors of the store. A miss, [ErrCorrupt] and
+// [ErrTooLarge] do not count, because a working store returns them. An operation whose
+// context is done does not count either; it returns the context's error. Delete
+// returns its error, and [ErrUnavailable] if the breaker is open, because a caller
+// that must delete has to know whether it was done. If a Set was dropped, the old
+// value may still be there.
 func FailOpen(store Store, optFns ...func(*FailOpenOptions)) *FailOpenStore {
 	var o FailOpenOptions
 	for _, fn := range optFns {
 		fn(&o)
 	}
 	if o.OnError == nil {
-		o.OnError = func(context.Context, Op, Key, error) {}
+		o.OnError = func(context.Context, error) {}
 	}
 	if o.Failures == 0 {
 		o.Failures = 5
@@ -69,7 +59,7 @@ func FailOpen(store Store, optFns ...func(*FailOpenOptions)) *FailOpenStore {
 	return &FailOpenStore{store: store, options: o}
 }
 
-// FailOpenStore is made by [FailOpen].
+// FailOpenStore is the store that [FailOpen] returns.
 type FailOpenStore struct {
 	store   Store
 	options FailOpenOptions
@@ -81,7 +71,7 @@ type FailOpenStore struct {
 	stats   FailOpenStats
 }
 
-// FailOpenStats counts what became of the operations of a [FailOpenStore].
+// FailOpenStats counts the results of a [FailOpenStore]'s operations.
 type FailOpenStats struct {
 	Failures uint64 `json:"failures"` // errors of the store
 	Corrupt  uint64 `json:"corrupt"`  // entries that were [ErrCorrupt]
@@ -99,7 +89,7 @@ func (s *FailOpenStore) Stats() FailOpenStats {
 	return stats
 }
 
-// Get implements [Store]. Its errors are [ErrNotFound] and that of the context.
+// Get implements [Store]. It returns only [ErrNotFound] or the error of the context.
 func (s *FailOpenStore) Get(ctx context.Context, key Key) (Entry, error) {
 	var e Entry
 	err := s.do(ctx, OpGet, key, func() (err error) {
@@ -115,8 +105,8 @@ func (s *FailOpenStore) Get(ctx context.Context, key Key) (Entry, error) {
 	return Entry{}, ErrNotFound
 }
 
-// Set implements [Store]. Its errors are that of the context and that of a TTL
-// that is not positive.
+// Set implements [Store]. It returns only the error of the context, or an error if ttl
+// is not positive.
 func (s *FailOpenStore) Set(ctx context.Context, key Key, value []byte, ttl time.Duration) error {
 	if err := CheckTTL(ttl); err != nil {
 		return err
@@ -133,7 +123,7 @@ func (s *FailOpenStore) Delete(ctx context.Context, key Key) error {
 	return s.do(ctx, OpDelete, key, func() error { return s.store.Delete(ctx, key) })
 }
 
-// do asks the store, unless the breaker is open, and tells who has to know.
+// do asks the store, unless the breaker is open, and reports to those who have to know.
 func (s *FailOpenStore) do(ctx context.Context, op Op, key Key, fn func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -146,7 +136,7 @@ func (s *FailOpenStore) do(ctx context.Context, op Op, key Key, fn func() error)
 	defer func() { s.settle(ctx, probe, err) }()
 	err = fn()
 	if err != nil && !errors.Is(err, ErrNotFound) && ctx.Err() == nil {
-		s.options.OnError(ctx, op, key, err)
+		s.options.OnError(ctx, &StoreError{Op: op, Key: key, Err: err})
 	}
 	return err
 }

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A Group makes one fill of many equal ones that run at the same time. The zero
-// value is ready. It is safe for concurrent use and must not be copied.
+// A Group runs only one of many equal calls at the same time. The zero value is ready
+// to use. It is safe for concurrent use and must not be copied.
 type Group[T any] struct {
 	mu    sync.Mutex
 	fills map[Key]*fill[T]
@@ -22,19 +22,19 @@ type fill[T any] struct {
 	err     error
 }
 
-// Do returns what fn returns for the key. If a fill of that key is running, Do
-// waits for it instead, and shared is true: all its callers get the same value,
-// so nobody may change it, and the same error.
+// Do calls fn and returns its result. If a call for that key is already running, Do
+// waits for it instead, and shared is true. All callers get the same value and the
+// same error, so no caller may change the value.
 //
-// The fill is no caller's own: it runs under a context that has the values of
-// the first caller's but neither its deadline nor its cancellation, and that is
-// cancelled when the last caller has gone. A caller whose context is done goes
-// with that context's error, and leaves the others waiting. Only the last one
-// waits until fn has returned, so that nothing is left behind: fn must heed its
-// context.
+// The running fn does not belong to one caller. Its context has the values of the
+// first caller's context, but not its deadline or cancellation. It is canceled when no
+// caller is left. If the context of a caller is done, Do returns the context's error,
+// and the other callers keep waiting. Only the last caller waits until fn has
+// returned, so that no goroutine is left running: fn must return when its context is
+// done.
 //
-// If fn panics, or ends its goroutine, all callers get a [*PanicError]. fn must
-// not call Do with the same key.
+// If fn panics, or ends its goroutine, all callers get a [*PanicError]. fn must not
+// call Do with the same key.
 func (g *Group[T]) Do(ctx context.Context, key Key, fn func(context.Context) (T, error)) (value T, shared bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return value, false, err
@@ -73,7 +73,7 @@ func (g *Group[T]) Do(ctx context.Context, key Key, fn func(context.Context) (T,
 	return value, shared, ctx.Err()
 }
 
-// InFlight is the number of fills that are running and waited for.
+// InFlight returns how many calls are running with callers that wait for them.
 func (g *Group[T]) InFlight() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,10 +103,10 @@ func (g *Group[T]) forget(key Key, f *fill[T]) {
 	}
 }
 
-// A PanicError says that a fill panicked. Its text has the type of the value
-// only, since the value may hold parts of a prompt or an answer.
+// A PanicError means that the function of a Group panicked. Its text has only the type
+// of the value, because the value may hold parts of a prompt or an answer.
 type PanicError struct {
-	Value any    // what panic was given; nil if the goroutine was ended by runtime.Goexit
+	Value any    // the argument of panic; nil if runtime.Goexit ended the goroutine
 	Stack []byte // of the goroutine that panicked
 }
 

@@ -24,7 +24,7 @@ var someKey = cache.Key{Namespace: "test", Tenant: "t1", Sum: [32]byte{1}}
 type contextKey struct{}
 
 // 100 callers at once, of whom the first is cancelled: one call, 99 answers.
-func TestLeaderCancelled(t *testing.T) {
+func TestLeaderCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g cache.Group[string]
 		var calls, answers, shared, cancelled atomic.Int64

@@ -20,35 +20,34 @@ import (
 // that entries of another form are never found.
 const schema = "bedrockkit/cache/key/1"
 
-// A Key names an entry. Two keys are the same only if all their fields are, so
-// namespaces and tenants are apart whatever Sum is. It is comparable.
+// A Key names an entry. Two keys are equal only if all their fields are equal, so
+// namespaces and tenants are always separate. It is comparable.
 //
-// A [Keyer] makes the keys of requests. For entries of another kind, fill the
-// fields: Sum is best a SHA-256 of what the entry depends on, because stores
-// spread their entries by it.
+// A [Keyer] makes the keys of requests. For other entries, set the fields yourself.
+// Sum should be a SHA-256 of what the entry depends on, because stores distribute
+// their entries by it.
 type Key struct {
-	Namespace string   // whose cache it is, such as an application and its stage; may be empty
-	Tenant    string   // whose entry it is; may be empty
-	Sum       [32]byte // what is asked for
+	Namespace string   // the owner of the cache, such as an application and its stage; may be empty
+	Tenant    string   // the owner of the entry; may be empty
+	Sum       [32]byte // the hash of the request
 }
 
-// String returns the key as "namespace/tenant/sum" for stores that name their
-// entries by a string. It is unique and holds printable ASCII only: the
-// namespace is path-escaped, the tenant is a SHA-256 of 128 bits, since it may
-// be personal data, the sum is in hexadecimal. Everything of a namespace, or of
-// a tenant in it, has a common prefix ([Key.Prefix]).
+// String returns the key as "namespace/tenant/sum" for stores that name their entries
+// by a string. It is unique and has only printable ASCII. The namespace is
+// path-escaped. The tenant is 128 bits of a SHA-256, because it may be personal data.
+// The sum is hexadecimal. All keys of a namespace, or of a tenant in it, have the same
+// prefix ([Key.Prefix]).
 func (k Key) String() string { return k.Prefix() + hex.EncodeToString(k.Sum[:]) }
 
-// Prefix is the part of [Key.String] that all keys of the same namespace and
-// tenant have in common, with the slash at its end.
+// Prefix returns the beginning of [Key.String] that all keys of the same namespace and
+// tenant share, with the slash at its end.
 func (k Key) Prefix() string {
 	tenant := sha256.Sum256([]byte(k.Tenant))
 	return url.PathEscape(k.Namespace) + "/" + hex.EncodeToString(tenant[:16]) + "/"
 }
 
-// A Class is the form of request and response. An answer is an answer, streamed
-// or not: Converse and ConverseStream are of one class, so that one entry
-// serves both.
+// A Class is the form of request and response. Streamed and unary answers have the
+// same class, so that Converse and ConverseStream share their entries.
 type Class string
 
 // The classes.
@@ -57,46 +56,45 @@ const (
 	ClassInvokeModel Class = "invoke-model" // InvokeModel, InvokeModelWithResponseStream
 )
 
-// A Request is all that an answer depends on.
+// A Request is everything that an answer depends on.
 type Request struct {
-	// Namespace and Tenant are those of the [Key].
+	// Namespace and Tenant are copied to the [Key].
 	Namespace string
 	Tenant    string
 
 	Class Class // required
 
-	// Account is the AWS account and Region the region that is called. Custom
-	// models, prompts and guardrails are named within them.
+	// Account is the AWS account and Region the region that is called. The names of
+	// custom models, prompts and guardrails are unique only there.
 	Account string
 	Region  string
 
-	// Model is what the request is sent to, aliases resolved. It is required.
+	// Model is the model that the request is sent to, with aliases resolved. It is
+	// required.
 	Model bedrockkit.ModelID
 
-	// Params are what the request has beside its body. For InvokeModel those
-	// are its headers: guardrail, performance, service tier. Their order does
-	// not matter. A parameter that is empty is not the same as none.
+	// Params are the parameters of the request outside its body. For InvokeModel they
+	// are its headers: guardrail, performance, service tier. Their order does not
+	// matter. An empty parameter is not the same as no parameter.
 	Params []Param
 
 	// Body is the JSON body: messages, system, tools, inference parameters and
-	// all else. Equal JSON gives equal keys: see the package comment.
+	// everything else. Equal JSON gives equal keys; see the package documentation.
 	Body []byte
 
-	// Ignore names members of the body's outermost object that the answer does
-	// not depend on, such as "requestMetadata" of Converse. The key is that of
-	// a body without them.
+	// Ignore names members of the body's outermost object that the answer does not
+	// depend on, such as "requestMetadata" of Converse. They are not part of the key.
 	Ignore []string
 
-	// Repeatable says that only a request whose answer can be expected to come
-	// out the same again has a key: one whose temperature is 0. The
-	// temperature is what has this name in the body's outermost object or in
-	// an object that is a member of it, as inferenceConfig of Converse. The
-	// error is [ErrTemperature].
+	// Repeatable requires that the answer is likely to be the same again: the
+	// temperature must be 0. Otherwise the error is [ErrTemperature]. The temperature
+	// is the member with this name in the body's outermost object, or in an object
+	// that is a member of it, such as inferenceConfig of Converse.
 	Repeatable bool
 }
 
-// ErrTemperature is the error of a [Request] that must be repeatable and whose
-// temperature is above 0, or unset, which is the model's own default.
+// ErrTemperature is the error of a [Request] with Repeatable whose temperature is
+// above 0 or not set. If it is not set, the model uses its own default.
 var ErrTemperature = errors.New("the temperature is not 0")
 
 // A Param is a named parameter of a [Request].
@@ -108,19 +106,20 @@ type Keyer struct {
 	macs   sync.Pool
 }
 
-// NewKeyer returns a Keyer that takes the SHA-256 of a request or, with a
-// secret, its HMAC-SHA-256: then who can read the keys of a store cannot try
-// out which prompts are in it. All who share a store share the secret, which
-// should have 32 random bytes; another secret is an empty cache.
+// NewKeyer returns a Keyer that uses the SHA-256 of a request or, with a secret, its
+// HMAC-SHA-256. With a secret, someone who can read the keys of a store cannot find
+// out by trying which prompts are in it. All programs that share a store must use the
+// same secret, which should be 32 random bytes. With another secret, the cache is
+// empty.
 func NewKeyer(secret []byte) *Keyer {
 	k := &Keyer{secret: slices.Clone(secret)}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.secret) }
 	return k
 }
 
-// Key returns the key of a request. It is an error if Class or Model is
-// missing, or if Body is not JSON that has one meaning only; no error repeats
-// any of it. Such a request is best sent past the cache.
+// Key returns the key of a request. It returns an error if Class or Model is missing,
+// or if Body is ambiguous or not JSON. No error repeats the request. Send such a
+// request without the cache.
 func (k *Keyer) Key(r Request) (Key, error) {
 	e := encoders.Get().(*encoder)
 	defer e.release()

@@ -303,6 +303,18 @@ func TestIgnored(t *testing.T) {
 	assert.Equal(t, want, plain, "the key of a body without them")
 }
 
+// What is ignored says nothing of the temperature either.
+func TestIgnoredTemperature(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"inferenceConfig":{"temperature":0},"requestMetadata":{"temperature":"warm"}}`: true,
+		`{"requestMetadata":{"temperature":1},"inferenceConfig":{"temperature":0}}`:      true,
+		`{"requestMetadata":{"temperature":0}}`:                                          false,
+	} {
+		_, err := NewKeyer(nil).Key(Request{Class: ClassConverse, Model: "m", Body: []byte(body), Repeatable: true, Ignore: []string{"requestMetadata"}})
+		assert.Equal(t, want, err == nil, body)
+	}
+}
+
 func TestRepeatable(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{"inferenceConfig":{"temperature":0}}`: true,

@@ -170,6 +170,47 @@ func TestTieredFillIsNotLate(t *testing.T) {
 	}
 }
 
+// slowSet holds a Set of one value back after it was stored.
+type slowSet struct {
+	cache.Store
+	value        string
+	stored, goOn chan struct{}
+}
+
+func (s *slowSet) Set(ctx context.Context, key cache.Key, value []byte, ttl time.Duration) error {
+	err := s.Store.Set(ctx, key, value, ttl)
+	if string(value) == s.value {
+		close(s.stored)
+		<-s.goOn
+	}
+	return err
+}
+
+// After two Sets at once both stores have the same value.
+func TestTieredOrder(t *testing.T) {
+	fast := memcache.New()
+	slow := &slowSet{Store: memcache.New(), value: "first", stored: make(chan struct{}), goOn: make(chan struct{})}
+	s := cache.Tiered(fast, slow)
+	ctx, key := t.Context(), cache.Key{Sum: [32]byte{7}}
+	var wg sync.WaitGroup
+	wg.Go(func() { assert.NoError(t, s.Set(ctx, key, []byte("first"), time.Hour)) })
+	<-slow.stored
+	require.NoError(t, s.Set(ctx, key, []byte("second"), time.Hour))
+	close(slow.goOn)
+	wg.Wait()
+	for _, from := range []cache.Store{s, fast, slow} {
+		e, err := from.Get(ctx, key)
+		require.NoError(t, err)
+		assert.Equal(t, "second", string(e.Value))
+	}
+
+	// Alone, a Set is found in fast.
+	require.NoError(t, s.Set(ctx, key, []byte("third"), time.Hour))
+	e, err := fast.Get(ctx, key)
+	require.NoError(t, err)
+	assert.Equal(t, "third", string(e.Value))
+}
+
 func TestTieredErrors(t *testing.T) {
 	ctx := t.Context()
 	fast, slow := newFake(), newFake()
@@ -301,9 +342,12 @@ func TestFailOpen(t *testing.T) {
 		}
 		var told []seen
 		s := cache.FailOpen(inner, func(o *cache.FailOpenOptions) {
-			o.OnError = func(_ context.Context, op cache.Op, key cache.Key, err error) {
-				assert.Equal(t, someKey, key)
-				told = append(told, seen{op, err})
+			o.OnError = func(_ context.Context, err error) {
+				var e *cache.StoreError
+				require.ErrorAs(t, err, &e)
+				assert.Equal(t, someKey, e.Key)
+				assert.NotContains(t, err.Error(), someKey.Tenant)
+				told = append(told, seen{e.Op, e.Err})
 			}
 		})
 		require.NoError(t, s.Set(ctx, someKey, []byte("1"), 24*time.Hour))
@@ -369,7 +413,7 @@ func TestFailOpenCountsFailuresOnly(t *testing.T) {
 	var told int
 	s := cache.FailOpen(inner, func(o *cache.FailOpenOptions) {
 		o.Failures = 2
-		o.OnError = func(context.Context, cache.Op, cache.Key, error) { told++ }
+		o.OnError = func(context.Context, error) { told++ }
 	})
 	for _, err := range []error{nil, cache.ErrNotFound, cache.ErrCorrupt, fmt.Errorf("wrapped: %w", cache.ErrTooLarge)} {
 		inner.fail(err)

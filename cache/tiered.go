@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// TieredOptions are those of [Tiered].
+// TieredOptions are the options of [Tiered]. The zero value of a field means its
+// default.
 type TieredOptions struct {
-	// FastTTL bounds how long the fast store keeps what it got from the slow
-	// one or beside it, and so how long this process may still return what
-	// another has deleted or replaced. The default is one minute.
+	// FastTTL bounds how long the fast store keeps an entry. So it bounds how long
+	// this process may still return an entry that another process has deleted or
+	// replaced. The default is one minute.
 	FastTTL time.Duration
 
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
 }
 
-// Tiered returns a store that asks fast first, which is in this process's
-// memory, and then slow, which is shared with others. What slow has is kept in
-// fast, never longer than slow would keep it.
+// Tiered returns a store that asks fast first, which is in the memory of this process,
+// and then slow, which other processes share. It keeps entries of slow in fast, but
+// never longer than slow would keep them.
 //
-// An error of fast is as good as a miss; an error of slow is returned. With
-// Tiered(memory, FailOpen(redis)) a failure of Redis goes unnoticed.
+// An error of fast is treated as a miss; an error of slow is returned. With
+// Tiered(memory, FailOpen(redis)), a failure of Redis is not returned.
 func Tiered(fast, slow Store, optFns ...func(*TieredOptions)) Store {
 	o := TieredOptions{FastTTL: time.Minute, Now: time.Now}
 	for _, fn := range optFns {
@@ -45,10 +46,13 @@ type tiered struct {
 }
 
 // A stripe counts the changes of its keys, so that what Get has read from slow
-// is not put into fast after a Set or Delete that it did not see.
+// is not put into fast after a Set or Delete that it did not see. Of two changes
+// at once nobody knows which was the last one in slow, so neither leaves
+// anything in fast.
 type stripe struct {
 	mu      sync.Mutex
-	changes uint64
+	changes uint64 // that have ended
+	running int    // changes under way
 }
 
 func (t *tiered) stripe(key *Key) *stripe { return &t.stripes[key.Sum[0]%64] }
@@ -84,14 +88,13 @@ func (t *tiered) Set(ctx context.Context, key Key, value []byte, ttl time.Durati
 	if err := CheckTTL(ttl); err != nil {
 		return err
 	}
-	err := t.slow.Set(ctx, key, value, ttl)
-	return errors.Join(err, t.change(&key, func() error {
+	return t.change(ctx, &key, func() error { return t.slow.Set(ctx, key, value, ttl) }, func() error {
 		err := t.fast.Set(ctx, key, value, min(ttl, t.options.FastTTL))
 		if err != nil { // the old value must not stay
 			return errors.Join(ignoreTooLarge(err), t.fast.Delete(ctx, key))
 		}
 		return nil
-	}))
+	})
 }
 
 // ignoreTooLarge is for a value that only slow has room for.
@@ -103,15 +106,35 @@ func ignoreTooLarge(err error) error {
 }
 
 func (t *tiered) Delete(ctx context.Context, key Key) error {
-	err := t.slow.Delete(ctx, key)
-	return errors.Join(err, t.change(&key, func() error { return t.fast.Delete(ctx, key) }))
+	return t.change(ctx, &key, func() error { return t.slow.Delete(ctx, key) }, func() error { return t.fast.Delete(ctx, key) })
 }
 
-// change changes fast after slow has been changed.
-func (t *tiered) change(key *Key, fn func() error) error {
+// change changes slow and then fast.
+func (t *tiered) change(ctx context.Context, key *Key, slow, fast func() error) error {
 	s := t.stripe(key)
 	s.mu.Lock()
+	before := s.changes
+	s.running++
+	s.mu.Unlock()
+	returned := false
+	defer func() {
+		if !returned { // slow has panicked
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.running--
+			s.changes++
+		}
+	}()
+	err := slow()
+	returned = true
+
+	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone := s.running == 1 && s.changes == before
+	s.running--
 	s.changes++
-	return fn()
+	if !alone {
+		fast = func() error { return t.fast.Delete(ctx, *key) }
+	}
+	return errors.Join(err, fast())
 }

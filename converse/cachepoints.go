@@ -6,47 +6,47 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// WithCachePoints returns the request with cache points behind what the next
-// request will begin with as well: the tools, the system prompt, and the last
-// two messages of the user, of which the older one is where the request before
-// ended. The slices of r stay as they are. The TTL is "5m" or "1h"; where the
-// model has no hour it is five minutes.
+// WithCachePoints adds a cache point after each part that the next request will
+// repeat: the tools, the system prompt and the last two messages of the user. (The
+// earlier of the two was the end of the previous request.) It does not change the
+// slices of r. ttl is "5m" or "1h"; it is five minutes if the model does not support
+// an hour.
 //
-// The rules of the service are kept: four points in all, none where the model
-// takes none or the prefix is too short to be cached, none after content that
-// they may not follow, and no longer TTL after a shorter one. Of the tools, the
-// system prompt and the messages, those that have points of the caller's own
-// get no others. A request whose model is not in [bedrockkit.Capabilities], or
-// caches no prompts, is returned as it is.
+// It follows the rules of the service: at most four points, no point where the model
+// takes none or the prefix is too short to be cached, no point after content that it
+// may not follow, and no longer TTL after a shorter one. If the tools, the system
+// prompt or the messages already have a point, no point is added to that part. The
+// request is returned unchanged if its model is not in [bedrockkit.Capabilities], or
+// does not cache prompts.
 //
-// What was read and written is in [Response.Usage], and what that saved and
-// cost in [Response.Caching].
+// [Response.Usage] has the tokens that were read and written, and
+// [Response.PromptCache] what that saved and cost.
 func WithCachePoints(r Request, ttl string) Request {
-	return r.withCachePoints(ttl, bedrockkit.Capabilities)
+	s := subjectOf(r.Model, bedrockkit.Capabilities)
+	return r.withCachePoints(ttl, &s)
 }
 
-func (r *Request) withCachePoints(ttl string, capabilities func(bedrockkit.ModelID) (bedrockkit.Capability, bool)) Request {
-	model, known := capabilities(r.Model)
-	cache := model.PromptCache
-	if !known || cache.MinTokens == 0 || r.isPrompt() {
+func (r *Request) withCachePoints(ttl string, s *subject) Request {
+	cache := s.PromptCache
+	if s.Supports(bedrockkit.FeaturePromptCache) != bedrockkit.Yes || r.isPrompt() {
 		return *r
 	}
-	if ttl == "5m" || ttl == "1h" && !cache.OneHour {
+	if ttl == "5m" || ttl == "1h" && cache.TTL("1h") != bedrockkit.Yes {
 		ttl = "" // the default
 	}
 	out := *r
 	own := r.ownPoints()
-	left := maxCachePoints - len(own)
+	left := s.maxPoints() - len(own)
 	tools, system, users := r.prefixSizes()
 
 	// By what is most worth one: the system prompt with the tools before it is
 	// what all conversations begin with.
 	fits := func(size int) bool { return left > 0 && size/bytesPerToken >= cache.MinTokens }
-	if len(r.System) > 0 && !hasPoint(own, inSystem) && fits(system) && cacheable(r.System[len(r.System)-1]) {
+	if len(r.System) > 0 && cache.System != bedrockkit.No && !hasPoint(own, inSystem) && fits(system) && cacheable(r.System[len(r.System)-1]) {
 		out.System = append(slices.Clone(r.System), CachePoint{TTL: ttlAt(own, inSystem, ttl)})
 		left--
 	}
-	ownMessages := hasPoint(own, inMessages)
+	ownMessages := hasPoint(own, inMessages) || cache.Messages == bedrockkit.No
 	mark := func(user userMessage) {
 		if ownMessages || !fits(user.prefix) {
 			return
@@ -68,7 +68,7 @@ func (r *Request) withCachePoints(ttl string, capabilities func(bedrockkit.Model
 	if len(users) > 0 {
 		mark(users[0])
 	}
-	if len(r.Tools) > 0 && cache.Tools && !hasPoint(own, inTools) && fits(tools) {
+	if len(r.Tools) > 0 && cache.Tools != bedrockkit.No && !hasPoint(own, inTools) && fits(tools) {
 		out.Tools = slices.Clone(r.Tools)
 		out.Tools[len(out.Tools)-1].CachePoint = &CachePoint{TTL: ttlAt(own, inTools, ttl)}
 		left--

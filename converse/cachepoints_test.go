@@ -72,7 +72,7 @@ func TestWithCachePoints(t *testing.T) {
 			"system:5m system:5m system:5m system:5m"},
 		{"before a document", Request{Messages: []Message{UserContent(Text(long("1")), Document{Format: "csv", Name: "d", Bytes: []byte("x")}, Document{Format: "txt", Name: "e", Text: "x"})}}, "5m", "after Text 1:5m"},
 		{"after a PDF and a picture", Request{Messages: []Message{UserContent(Text(long("1")), Document{Format: "pdf", Name: "d", Bytes: []byte("x")})}}, "5m", "after Document 1:5m"},
-		{"not after reasoning", Request{Messages: []Message{User(long("1")), {RoleAssistant, Contents{Text("2"), Reasoning{Text: "r"}}}, User("3")}}, "5m", "after Text 1:5m after Text 3:5m"},
+		{"not after reasoning", Request{Messages: []Message{User(long("1")), {RoleAssistant, Contents{Text("2"), Reasoning{Text: "r", Signature: "s"}}}, User("3")}}, "5m", "after Text 1:5m after Text 3:5m"},
 		{"Nova takes none after tools and no hour", Request{Model: "us.amazon.nova-pro-v1:0", Tools: []ToolSpec{tool(long("t"), nil)}, System: Contents{Text(long("s"))}, Messages: conversation}, "1h",
 			"system:5m after Text 3:5m after Text 5:5m"},
 		{"a model that caches none", Request{Model: "mistral.mistral-large-2402-v1:0", System: Contents{Text(long("s"))}, Messages: conversation}, "5m", ""},
@@ -91,6 +91,28 @@ func TestWithCachePoints(t *testing.T) {
 	}
 }
 
+// What a model takes of cache points holds for those of ours, for the check and
+// for Repair.
+func TestFewerCachePoints(t *testing.T) {
+	long := strings.Repeat("long text ", 2000)
+	r := Request{Model: haiku, System: Contents{Text(long)}, Messages: []Message{User(long), Assistant("2"), User("3")}}
+	with := func(change func(*bedrockkit.PromptCache)) *subject {
+		c, _ := bedrockkit.Capabilities(haiku)
+		change(&c.PromptCache)
+		return &subject{Capability: c, base: haiku}
+	}
+	two := with(func(p *bedrockkit.PromptCache) { p.MaxPoints = 2 })
+	assert.Equal(t, "system:5m after Text 3:5m", marks(r.withCachePoints("5m", two)))
+	assert.Equal(t, "after Text l:5m after Text 3:5m", marks(r.withCachePoints("5m", with(func(p *bedrockkit.PromptCache) { p.System = bedrockkit.No }))))
+	assert.Equal(t, "system:5m", marks(r.withCachePoints("5m", with(func(p *bedrockkit.PromptCache) { p.Messages = bedrockkit.No }))))
+
+	r.System = Contents{Text("a"), CachePoint{}, Text("b"), CachePoint{}, Text("c"), CachePoint{}}
+	assert.ErrorContains(t, r.preflight(bedrockkit.OpConverse, two), "cache point number 3; 2 are allowed")
+	repaired, _ := r.repair(two)
+	assert.Equal(t, "system:5m system:5m", marks(repaired))
+	assert.NoError(t, repaired.preflight(bedrockkit.OpConverse, two))
+}
+
 // A request that the service takes is taken with cache points as well, and none
 // are put twice.
 func TestCachePointsKeepTheRules(t *testing.T) {
@@ -107,14 +129,14 @@ func TestCachePointsKeepTheRules(t *testing.T) {
 		}
 		for _, ttl := range []string{"5m", "1h"} {
 			before := deepCopy(r)
-			got := r.withCachePoints(ttl, table)
+			got := r.withCachePoints(ttl, subjectIn(table, r.Model))
 			require.Equal(t, before, r)
 			ok, said := takes(got)
 			require.True(t, ok, "%s: %s in %+v", said, marks(got), r)
 			require.NoError(t, preflightStream(got))
 			put += strings.Count(marks(got), ":")
 			if first := marks(got); first != "" {
-				again := got.withCachePoints(ttl, table)
+				again := got.withCachePoints(ttl, subjectIn(table, got.Model))
 				require.LessOrEqual(t, strings.Count(marks(again), ":"), maxCachePoints)
 			}
 		}

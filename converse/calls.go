@@ -13,17 +13,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
-// errTool is what the model is told of a tool that failed: not why, which is
+// errTool is what the model reads of a tool that failed: not why, which is
 // for the log.
 var errTool = errors.New("the tool failed")
 
-// Tellf returns an error whose text the model is told: what is wrong with its
-// call and what would be right. It formats as [fmt.Errorf] does; the text of a
-// wrapped error becomes part of it. An error type of a tool's own does the
-// same with a method ModelText() string, at any depth of the chain.
+// Tellf returns an error whose text the model reads. Say what is wrong with its call
+// and what would be right. It formats as [fmt.Errorf] does; the text includes a
+// wrapped error. A tool's own error type can do the same with a method ModelText()
+// string, at any depth of the chain.
 func Tellf(format string, args ...any) error {
 	return &toldError{fmt.Errorf(format, args...)}
 }
@@ -40,18 +42,20 @@ func (e *toldError) Error() string     { return e.err.Error() }
 func (e *toldError) ModelText() string { return e.err.Error() }
 func (e *toldError) Unwrap() error     { return e.err }
 
-// Stop returns the error with which a tool ends the loop. The round's other
-// tools still run; then the loop returns [ErrStopped]. The result is that of
-// the call, as a tool would return it, should the conversation go on.
+// Stop returns the error that a tool returns to end the loop. The other tools of the
+// round still run; then the loop returns [ErrStopped]. result becomes the result of
+// the call, as if the tool had returned it, for the case that the conversation goes
+// on.
 func Stop(result any) error { return &stopError{result} }
 
 type stopError struct{ result any }
 
-func (*stopError) Error() string { return ErrStopped.Error() }
+func (*stopError) Error() string        { return ErrStopped.Error() }
+func (*stopError) Is(target error) bool { return target == ErrStopped }
 
-// Ask returns the error with which a tool asks the user. The round's other
-// tools still run; then the loop returns a [*PendingError] with the question.
-// [Answer] takes the user's answer as the result of the call.
+// Ask returns the error that a tool returns to ask the user a question. The other
+// tools of the round still run; then the loop returns a [*PendingError] with the
+// question. Pass the user's answer to [Answer], as the result of the call.
 func Ask(question string) error { return &askError{question} }
 
 type askError struct{ question string }
@@ -59,8 +63,8 @@ type askError struct{ question string }
 func (*askError) Error() string        { return "the tool asks the user" }
 func (*askError) Is(target error) bool { return target == ErrPending }
 
-// PanicError is the error of a tool that panicked, as [RunEvent.Err] has it.
-// The model is told only that the tool failed.
+// PanicError is the error of a tool that panicked, in [RunEvent.Err]. The model reads
+// only that the tool failed.
 type PanicError struct {
 	Tool  string
 	Value any
@@ -70,9 +74,9 @@ type PanicError struct {
 // Error says which tool panicked.
 func (e *PanicError) Error() string { return fmt.Sprintf("tool %q panicked", e.Tool) }
 
-// ErrToolAbandoned is the error, in [RunEvent.Err], of a tool that did not
-// return when its context had ended. The loop goes on without it; its
-// goroutine lives until it returns.
+// ErrToolAbandoned is the error, in [RunEvent.Err], of a tool that did not return
+// after its context had ended. The loop goes on without the tool; the tool's goroutine
+// lives until it returns.
 var ErrToolAbandoned = errors.New("the tool did not return when its context had ended")
 
 // toolGrace is how long a tool may take to return after its context has ended.
@@ -81,8 +85,8 @@ const toolGrace = time.Second
 // A toolCall is one call on its way through a round.
 type toolCall struct {
 	use     ToolUse
-	fn      *Function // nil: nothing is to run
-	checker checker   // of its result
+	fn      *Tool   // nil: nothing is to run
+	checker checker // of its result
 	result  ToolResult
 	err     error // for the log
 	pending *PendingCall
@@ -94,8 +98,7 @@ type toolCall struct {
 func (l *loop) runCalls(ctx context.Context, turn *Turn) error {
 	calls := make([]*toolCall, len(turn.Calls))
 	tools := offered(l.o.Tools, l.offered)
-	checker := checker{}
-	checker.model, checker.known = l.client.capabilities(cmp.Or(l.req.Model, l.o.Model))
+	checker := checker{subject: l.client.subject(ctx, cmp.Or(l.req.Model, l.o.Model), l.o.pipeline)}
 	for i, use := range turn.Calls {
 		if !l.emit(RunEvent{Round: l.round, ToolUse: &use}) {
 			return errLeft
@@ -155,7 +158,7 @@ func (l *loop) runCalls(ctx context.Context, turn *Turn) error {
 }
 
 func (l *loop) canceled(ctx context.Context) error {
-	op, model := bedrockx.OpConverse, cmp.Or(l.req.Model, l.o.Model)
+	op, model := bedrockkit.OpConverse, cmp.Or(l.req.Model, l.o.Model)
 	if last := l.result.Last(); last != nil {
 		op, model = last.op, last.Model
 	}
@@ -165,23 +168,23 @@ func (l *loop) canceled(ctx context.Context) error {
 // offered are the tools that a request with these specs lets run: all where it
 // names none. What a request does not offer must not run, also where the model
 // knows of it from elsewhere.
-func offered(tools []Function, specs []ToolSpec) []Function {
+func offered(tools []Tool, specs []ToolSpec) []Tool {
 	if specs == nil {
 		return tools
 	}
-	return slices.DeleteFunc(slices.Clone(tools), func(f Function) bool { return !hasTool(specs, f.Spec.Name) })
+	return slices.DeleteFunc(slices.Clone(tools), func(t Tool) bool { return !hasTool(specs, t.Spec.Name) })
 }
 
 // prepare finds the tool and checks the arguments.
-func (c *toolCall) prepare(tools []Function) {
+func (c *toolCall) prepare(tools []Tool) {
 	if len(bytes.TrimSpace(c.use.Input)) == 0 {
 		c.use.Input = json.RawMessage("{}")
 	}
-	i := slices.IndexFunc(tools, func(f Function) bool { return f.Spec.Name == c.use.Name })
+	i := slices.IndexFunc(tools, func(t Tool) bool { return t.Spec.Name == c.use.Name })
 	if i < 0 {
 		names := make([]string, len(tools))
-		for i, f := range tools {
-			names[i] = f.Spec.Name
+		for i, t := range tools {
+			names[i] = t.Spec.Name
 		}
 		c.fail(Tellf("there is no tool %q; the tools are %q", c.use.Name, names))
 		return
@@ -230,7 +233,7 @@ func (c *toolCall) wait(err error) {
 	}
 }
 
-// fail makes an error the result of the call. The model is told of it what is
+// fail makes an error the result of the call. The model reads of it what is
 // meant for it.
 func (c *toolCall) fail(err error) {
 	c.err = err
@@ -273,10 +276,10 @@ func (c *toolCall) run(loop context.Context, o Options) {
 	ctx := loop
 	if timeout := cmp.Or(c.fn.timeout, o.ToolTimeout); timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, Tellf("the tool took longer than %s", timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, slowError(timeout))
 		defer cancel()
 	}
-	content, err := c.call(ctx)
+	content, err := c.call(ctx, o.ToolMiddleware)
 	if stop, ok := errors.AsType[*stopError](err); ok {
 		c.stopped = true
 		content, err = toolContent(stop.result)
@@ -301,15 +304,22 @@ func (c *toolCall) run(loop context.Context, o Options) {
 	c.result = ToolResult{ToolUseID: c.use.ID, Status: ToolSuccess, Content: content}
 }
 
+// slowError is the error of a tool that took longer than this.
+type slowError time.Duration
+
+func (e slowError) Error() string     { return "the tool took longer than " + time.Duration(e).String() }
+func (e slowError) ModelText() string { return e.Error() }
+
 // call calls the code and turns a panic into an error. Nothing can stop code
 // that does not keep to its context, so after some grace it is left behind.
-func (c *toolCall) call(ctx context.Context) (Contents, error) {
+func (c *toolCall) call(ctx context.Context, middleware []ToolMiddleware) (Contents, error) {
 	type outcome struct {
 		content Contents
 		err     error
 	}
 	done := make(chan outcome, 1)
 	fn, use := c.fn, c.use
+	use.Input = slices.Clone(use.Input) // the history's is not for the code to change
 	go func() {
 		// The error of code that leaves by runtime.Goexit.
 		out := outcome{err: fmt.Errorf("tool %q ended its goroutine", use.Name)}
@@ -320,7 +330,7 @@ func (c *toolCall) call(ctx context.Context) (Contents, error) {
 			done <- out
 		}()
 		var o outcome
-		o.content, o.err = fn.handle(ctx, use)
+		o.content, o.err = fn.With(middleware...).handle(ctx, use)
 		out = o
 	}()
 	select {
@@ -338,7 +348,7 @@ func (c *toolCall) call(ctx context.Context) (Contents, error) {
 	}
 }
 
-// clipText bounds what the model is told of an error; it is never blank.
+// clipText bounds what the model reads of an error; it is never blank.
 func clipText(text string) string {
 	const bound = 4 << 10
 	if len(text) > bound {
@@ -356,18 +366,22 @@ func (c *toolCall) checkResult(contents Contents, bound int) (Contents, error) {
 	if size := contents.sizeHint(); size > bound {
 		return nil, Tellf("the result has about %d bytes, %d are allowed; ask for less", size, bound)
 	}
-	if len(contents) == 0 {
-		return nil, errTool
-	}
-	contents = slices.Clone(contents)
-	for i, block := range contents {
-		switch block := block.(type) {
-		case Text:
-			contents[i] = Text(strings.ToValidUTF8(string(block), "\uFFFD"))
+	kept := make(Contents, 0, len(contents))
+	for _, block := range contents {
+		switch b := block.(type) {
+		case Text: // a blank one says nothing, which is not a failure
+			if isBlank(b) {
+				continue
+			}
+			block = Text(jsonscan.ToText(string(b)))
 		case JSON, Image, Document, Video, SearchResult, Raw:
 		default:
 			return nil, fmt.Errorf("a tool's result cannot hold a %T", block)
 		}
+		kept = append(kept, block)
+	}
+	if contents = kept; len(contents) == 0 {
+		contents = Contents{noOutput}
 	}
 	check := c.checker
 	check.toolResult(ToolResult{ToolUseID: c.use.ID, Content: contents})

@@ -1,8 +1,10 @@
 package converse
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -12,98 +14,134 @@ import (
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
-// Options are those of a [Client] or of one call. The zero value of a field
-// means its default.
+// Options are the options of a [Client] or of one call. The zero value of a field
+// means its default. Use [Call] for options of the pipeline, such as a tenant or a
+// fallback.
 type Options struct {
-	// Model, System, MaxTokens and Temperature stand in for what a request
-	// leaves out. Model has no default; without a Temperature the model's own
-	// holds.
-	// MaxTokens is 2,048 by default: without a bound the service reserves the
-	// model's maximum of the quota, the most common cause of throttling.
+	// Model, System, MaxTokens and Temperature are used if a request does not set
+	// them.
+	//
+	// Model has no default. MaxTokens is 2,048 by default. For a model that thinks,
+	// room for the thinking is added: Request.Thinking, or, by the effort, 4,096
+	// (low), 8,192 (medium), 16,384 (high), 32,768 or 65,536 tokens. [NoMaxTokens]
+	// sends no bound. The service then reserves the model's maximum of the quota,
+	// which is the most common cause of throttling. Without a Temperature, the model
+	// uses its own; it is left out if the model is known not to take one.
+	// Response.Skipped and bedrockx.Options.OnSkipped report what was left out.
 	Model       bedrockkit.ModelID
-	System      string
+	System      Contents // as Request.System; [Texts] makes one of a string
 	MaxTokens   int
 	Temperature *float64
 
-	// Tools are what the loop runs, and what a request that names no tools
-	// offers to the model. Of a request that names tools no others run.
-	Tools []Function
+	// Tools are the tools that the loop runs. A request without tools offers all of
+	// them to the model. If a request names tools, only those run.
+	Tools []Tool
+
+	// ToolSource returns tools in addition to Tools, for lists that change: the tools
+	// of an MCP server (package mcptools), or the tools that a user may use. It is
+	// called before each request, so a loop sees a change at its next round;
+	// [Generate] calls it once. An error ends the loop. After a change, the prompt
+	// cache cannot be used. Nil means no such tools.
+	ToolSource func(context.Context) ([]Tool, error)
 
 	// MaxRounds bounds the requests of one loop. The default is 5; negative
 	// means 1. The error is [ErrMaxRounds].
 	MaxRounds int
 
-	// MaxToolCalls bounds the tool calls of one loop. A round that would go
-	// over it runs none. The default is 50; negative means none at all. The
-	// error is [ErrMaxToolCalls].
+	// StrictToolUse makes it an error if the stop reason and the tool uses of an
+	// answer do not agree: [ErrUnexpectedToolUse] or [ErrNoToolUse]. Some models stop
+	// like that. By default, tool uses that come with end_turn run, and a text that
+	// comes with tool_use but without a tool use is the answer.
+	StrictToolUse bool
+
+	// MaxToolCalls bounds the tool calls of one loop. A round that would exceed it
+	// runs no tool. The default is 50; negative means that no tool may run. The error
+	// is [ErrMaxToolCalls].
 	MaxToolCalls int
 
-	// MaxRunTokens and MaxRunCost (in US dollars) bound what a loop uses. They
-	// are looked at between the rounds: a loop that has reached one and is not
-	// done ends, without running the tools that it was asked for. Zero means no
-	// bound. The errors are [ErrMaxRunTokens] and [ErrMaxRunCost]. A bound on
-	// cost that holds before a request is sent is bedrockx's Options.MaxCost
-	// or Options.Budgets.
+	// MaxRunTokens and MaxRunCost (in US dollars) bound what a loop uses. They are
+	// checked after each round: a loop that has reached one of them and is not done
+	// ends, without running the tools that the model asked for. Zero and nil mean no
+	// bound. The errors are [ErrMaxRunTokens] and [ErrMaxRunCost]. To check the cost
+	// before a request is sent, use Options.MaxCost or Options.Budgets of package
+	// bedrockx.
 	MaxRunTokens int64
-	MaxRunCost   pricing.Amount
+	MaxRunCost   *pricing.Amount
 
-	// MaxRunTime bounds the time of one loop with its tools; what is under way
-	// then ends. Zero means no bound but the context's. The error is a
-	// [*bedrockx.Error] that is [ErrMaxRunTime].
+	// MaxRunTime bounds the time of one loop, including its tools. A running request
+	// or tool is then canceled. Zero means no bound except the context's. The error is
+	// a [*bedrockx.Error]; errors.Is finds [ErrMaxRunTime].
 	MaxRunTime time.Duration
 
 	// ToolConcurrency bounds the tools that run at once in a round. The
 	// default is 4; negative means 1.
 	ToolConcurrency int
 
-	// ToolTimeout bounds each run of a tool that has no Timeout of its own. The
-	// default is 30 s; negative means none. The model is told of it as an error
-	// result. A tool that has not returned a second after its context ended is
-	// left behind, see [ErrToolAbandoned].
+	// ToolTimeout bounds each run of a tool without its own Timeout. The default is 30
+	// s; negative means none. The model gets an error result. If a tool has not
+	// returned one second after its context ended, the loop goes on without it; see
+	// [ErrToolAbandoned].
 	ToolTimeout time.Duration
 
-	// MaxToolResult bounds the bytes of one tool's result about as it is sent:
-	// a picture in base64. The default is 256 KiB. A longer one becomes an error
-	// result.
+	// MaxToolResult bounds the size of one tool result in bytes, roughly as it is
+	// sent: images count as base64. The default is 256 KiB. A longer result becomes an
+	// error result.
 	MaxToolResult int
 
-	// Approve consents to the calls of tools with ToolOptions.Approval. It is
-	// asked for one call after another, once the arguments fit the schema and
-	// before any tool of the round runs. An error that is [ErrPending] leaves
-	// the call open and ends the loop with a [*PendingError]; any other one
-	// refuses the call, and the model is told so.
+	// ToolMiddleware wraps each run of each tool, and also the middleware of
+	// [Tool.With]. The first one is the outermost. It gets the context of the run,
+	// with the tool's timeout. The default is none.
+	ToolMiddleware []ToolMiddleware
+
+	// Approve decides about calls of tools with ToolOptions.Approval. It returns nil
+	// to allow the call. If it returns an error that is [ErrPending], the call stays
+	// open, and the loop ends with a [*PendingError]. Any other error refuses the
+	// call, and the model reads that it was refused. It is called for one call after
+	// another, after the arguments were validated and before any tool of the round
+	// runs.
 	Approve func(context.Context, ToolUse) error
 
-	// Resume makes a loop begin with the open calls of the request's history:
-	// it runs their tools as if the model had just asked. It is for a history
-	// that you stored yourself, since whoever can write one can then have any
-	// tool called. After a crash a call may have run before: let a side effect
-	// be known by the id of the call.
+	// Resume makes a loop begin with the open calls of the request's history: it runs
+	// their tools, as if the model had just asked for them. Set it only for a history
+	// that you stored yourself, because someone who can write the history can have any
+	// tool called. After a crash, a call may have run before: use the id of the call
+	// to make its side effects idempotent.
 	Resume bool
 
-	// CachePoints, "5m" or "1h", puts cache points of that TTL into each
-	// request, as [WithCachePoints] does. It is by the model of the request; a
-	// fallback to a model that caches less may be refused. The default is none.
+	// CachePoints, "5m" or "1h", adds cache points with that TTL to each request, as
+	// [WithCachePoints] does. They follow the rules of the request's model, so a
+	// fallback model that caches less may refuse them. The default is none.
 	CachePoints string
 
-	// Repair, if set, makes each request be mended before it is sent, as the
-	// function [Repair] does; it is told what was changed, if anything was. By
-	// default a request that Bedrock would refuse is an error.
+	// [Repair], if set, makes the client fix each request before it is sent, as the
+	// function [Repair] does. It is called with the changes, if there are any. By
+	// default, a request that Bedrock would refuse is an error.
 	Repair func([]Change)
 
-	// Call are options of the pipeline for each request.
-	Call []func(*bedrockx.Options)
+	pipeline []func(*bedrockx.Options) // see Call
+
+	skipped []bedrockx.Skipped // that were found before the request is made
+}
+
+// Call is an option that adds options of the pipeline: a tenant, a bound on cost, a
+// fallback. If it is given to [New], they apply to every request. If it is given to a
+// request, they apply to that request, after the client's.
+//
+//	resp, err := chat.Send(ctx, req, converse.Call(func(o *bedrockx.Options) { o.Tenant = "tokyo" }))
+func Call(optFns ...func(*bedrockx.Options)) func(*Options) {
+	return func(o *Options) { o.pipeline = append(o.pipeline, optFns...) }
 }
 
 func (o Options) resolved() Options {
-	setDefault(&o.MaxTokens, 2048)
 	setDefault(&o.MaxRounds, 5)
 	setDefault(&o.MaxToolCalls, 50)
 	setDefault(&o.ToolConcurrency, 4)
 	setDefault(&o.ToolTimeout, 30*time.Second)
 	setDefault(&o.MaxToolResult, 256<<10)
+	o.System = slices.Clone(o.System)
 	o.Tools = slices.Clone(o.Tools)
-	o.Call = slices.Clone(o.Call)
+	o.pipeline = slices.Clone(o.pipeline)
+	o.ToolMiddleware = slices.Clone(o.ToolMiddleware)
 	return o
 }
 
@@ -114,8 +152,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// A Client holds conversations. It keeps none of them: a caller's messages go
-// in and the answer comes out. It is safe for concurrent use.
+// A Client holds conversations. It does not store them: each call passes the messages
+// and gets the answer. It is safe for concurrent use.
 type Client struct {
 	bedrock      *bedrockx.Client
 	capabilities func(bedrockkit.ModelID) (bedrockkit.Capability, bool)
@@ -148,35 +186,29 @@ func (c *Client) Send(ctx context.Context, req Request, optFns ...func(*Options)
 }
 
 func (c *Client) send(ctx context.Context, req Request, o Options) (*Response, error) {
-	call, err := c.call(bedrockx.OpConverse, &req, o)
+	o, err := o.withSource(ctx)
 	if err != nil {
-		return nil, err
+		return nil, toolsError(ctx, bedrockkit.OpConverse, req, o, err)
 	}
+	call, _ := c.call(bedrockkit.OpConverse, req, o)
+	return send(ctx, c.bedrock, call, o.pipeline)
+}
+
+// send sends a unary call and reads its answer.
+func send(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, optFns []func(*bedrockx.Options)) (*Response, error) {
 	r := &Response{}
-	decoded := false
 	call.Decode = func(_ context.Context, resp *bedrockx.Response) error {
-		decoded = true
 		return r.decode(call, resp)
 	}
 	call.Share = func(other *bedrockx.Call) func() error {
 		other.Decode = func(_ context.Context, resp *bedrockx.Response) error { return new(Response).decode(other, resp) }
 		return nil
 	}
-	if err := c.bedrock.Do(ctx, call, o.Call...); err != nil {
+	if err := c.Do(ctx, call, optFns...); err != nil {
 		return nil, err
 	}
-	if !decoded {
-		return nil, call.Fail(ctx, &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("a middleware has answered the call without calling its Decode")})
-	}
-	r.settle(call)
+	r.op, r.Outcome = call.Op, call.Outcome
 	return r, nil
-}
-
-// prefills reports whether a model goes on with what it is given as the
-// beginning of its answer, as far as that is known.
-func (c *Client) prefills(model bedrockkit.ModelID) bool {
-	capability, known := c.capabilities(model)
-	return !known || capability.Has(bedrockkit.FeaturePrefill)
 }
 
 // Stream sends one request and returns the answer as it comes. Tools are not
@@ -186,67 +218,162 @@ func (c *Client) Stream(ctx context.Context, req Request, optFns ...func(*Option
 }
 
 func (c *Client) stream(ctx context.Context, req Request, o Options) (*stream.Stream, error) {
-	call, err := c.call(bedrockx.OpConverseStream, &req, o)
+	o, err := o.withSource(ctx)
 	if err != nil {
-		return nil, err
+		return nil, toolsError(ctx, bedrockkit.OpConverseStream, req, o, err)
 	}
-	return stream.Open(ctx, c.bedrock, call, o.Call...)
+	call, again := c.call(bedrockkit.OpConverseStream, req, o)
+	return stream.Open(ctx, c.bedrock, call, again, o.pipeline...)
 }
 
-// call makes the pipeline's call of a request, with the options' defaults.
-func (c *Client) call(op bedrockx.Operation, req *Request, o Options) (*bedrockx.Call, error) {
-	fail := func(err error) error {
-		return &bedrockx.Error{Op: op, Model: req.Model, Kind: bedrockx.KindValidation, Err: err}
+// withSource returns the options with the tools of their source among Tools.
+func (o Options) withSource(ctx context.Context) (_ Options, err error) {
+	if o.ToolSource == nil {
+		return o, nil
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Tool: "Options.ToolSource", Value: v, Stack: debug.Stack()}
+		}
+	}()
+	tools, err := o.ToolSource(ctx)
+	if err != nil {
+		return o, fmt.Errorf("converse: Options.ToolSource: %w", err)
+	}
+	o.Tools, o.ToolSource = slices.Concat(o.Tools, tools), nil
+	return o, nil
+}
+
+// toolsError is the error of a request whose tools could not be had.
+func toolsError(ctx context.Context, op bedrockkit.Operation, req Request, o Options, err error) error {
+	model := cmp.Or(req.Model, o.Model)
+	if ctx.Err() != nil {
+		return bedrockx.Canceled(ctx, op, model)
+	}
+	return &bedrockx.Error{Op: op, Model: model, Err: err}
+}
+
+// call makes the pipeline's call of a request. What goes out is made for each
+// model that may be asked: see bedrockx.Call.Encode. again makes the call for the
+// rest of a streamed answer, for stream.Open.
+func (c *Client) call(op bedrockkit.Operation, req Request, o Options) (_ *bedrockx.Call, again func(soFar string) (*bedrockx.Call, error)) {
 	setDefault(&req.Model, o.Model)
-	if req.isPrompt() {
-		o.MaxTokens, o.Temperature, o.System, o.Tools = 0, nil, "", nil
+	call := &bedrockx.Call{Op: op, Outcome: bedrockx.Outcome{Model: req.Model}}
+	encoded, goesOn, provider := false, bedrockkit.Unknown, ""
+	call.Encode = func(model bedrockkit.ModelID, known bedrockkit.Capability) (bedrockx.Encoded, error) {
+		own := !encoded // the call's own model comes first
+		encoded = true
+		r := req
+		s := subject{Capability: known, base: model.Base(), bare: own && isBare(r.Model)}
+		e := bedrockx.Encoded{Skipped: slices.Clone(o.skipped)}
+		switch {
+		case own:
+			provider = s.base.Provider()
+		default:
+			r.Model = model
+			if other := s.base.Provider(); len(r.AdditionalFields) > 0 && other != "" && provider != "" && other != provider {
+				r.AdditionalFields = nil // the parameters of another provider's models
+				e.Skipped = append(e.Skipped, bedrockx.Skipped{What: bedrockx.SkipAdditionalFields})
+			}
+		}
+		if err := r.prepare(&s, o, &e, own); err != nil {
+			return e, err
+		}
+		if err := r.preflight(op, &s); err != nil {
+			return e, err
+		}
+		body, err := r.appendBody(nil, op, &s)
+		if err != nil {
+			return e, err
+		}
+		e.Body, e.MaxTokens = body, max(0, r.MaxTokens)
+		fields, effort := r.modelFields(&s)
+		e.SDKInput = func() (any, error) {
+			in, err := r.sdk(fields, effort)
+			if err != nil || op == bedrockkit.OpConverse {
+				return in, err
+			}
+			return r.sdkStreamInput(in), nil
+		}
+		if !own || op != bedrockkit.OpConverseStream {
+			return e, nil
+		}
+		if goesOn = r.goesOn(&s); goesOn != bedrockkit.Yes && call.Options.Continue > 0 {
+			e.Skipped = append(e.Skipped, bedrockx.Skipped{What: bedrockx.SkipContinuation, Support: goesOn})
+		}
+		return e, nil
 	}
-	setDefault(&req.MaxTokens, o.MaxTokens+max(0, req.Thinking))
-	if req.Thinking == 0 { // a model that thinks has a temperature of its own
-		setDefault(&req.Temperature, o.Temperature)
+	return call, func(soFar string) (*bedrockx.Call, error) {
+		if goesOn != bedrockkit.Yes {
+			return nil, nil
+		}
+		rest := req
+		rest.Messages = Append(req.Messages, Assistant(soFar))
+		next, _ := c.call(op, rest, o)
+		return next, nil
 	}
-	if req.System == nil && o.System != "" {
-		req.System = Contents{Text(o.System)}
+}
+
+// isBare reports whether an id is that of a model itself.
+func isBare(id bedrockkit.ModelID) bool {
+	ident, err := id.Parse()
+	return err == nil && ident.Kind == bedrockkit.KindFoundationModel
+}
+
+// goesOn says whether the model goes on with an answer that was begun, which one
+// that thinks does not.
+func (r *Request) goesOn(s *subject) bedrockkit.Support {
+	if t := r.thought(s); t.on() {
+		return bedrockkit.No
 	}
-	if req.Tools == nil {
-		var err error
-		if req.Tools, err = specs(o.Tools); err != nil {
-			return nil, fail(err)
+	return s.Supports(bedrockkit.FeaturePrefill)
+}
+
+// prepare makes of a request what goes out for a model: with the options'
+// defaults, repaired, in the model's form and with cache points.
+func (r *Request) prepare(s *subject, o Options, e *bedrockx.Encoded, own bool) error {
+	skip := func(what string, support bedrockkit.Support) {
+		e.Skipped = append(e.Skipped, bedrockx.Skipped{What: what, Support: support})
+	}
+	if !r.isPrompt() {
+		if err := r.fill(s, o, skip); err != nil {
+			return err
 		}
 	}
 	if o.Repair != nil {
-		repaired, changes := req.repair(c.capabilities)
-		if *req = repaired; len(changes) > 0 {
+		kept := *s // repair keeps it; s itself need not be on the heap
+		repaired, changes := r.repair(&kept)
+		if *r = repaired; len(changes) > 0 && own {
 			o.Repair(changes)
 		}
 	}
-	if o.CachePoints != "" {
-		*req = req.withCachePoints(o.CachePoints, c.capabilities)
-	}
-	if err := req.preflight(op, c.capabilities); err != nil {
-		return nil, fail(err)
-	}
-	body, err := req.appendBody(nil, op)
-	if err != nil {
-		return nil, fail(err)
-	}
-	call := &bedrockx.Call{
-		Op: op, Model: req.Model, Body: body, MaxTokens: req.MaxTokens,
-		SDKInput: func() (any, error) {
-			in, err := req.SDK()
-			if err != nil || op == bedrockx.OpConverse {
-				return in, err
-			}
-			return req.sdkStreamInput(in), nil
-		},
-	}
-	if op == bedrockx.OpConverseStream && req.Thinking == 0 && c.prefills(req.Model) {
-		call.Continuation = func(soFar string) (*bedrockx.Call, error) {
-			again := *req
-			again.Messages = Append(req.Messages, Assistant(soFar))
-			return c.call(op, &again, o)
+	*r = r.fit(s, skip)
+	if o.CachePoints != "" && !r.isPrompt() {
+		*r = r.withCachePoints(o.CachePoints, s)
+		if support := s.Supports(bedrockkit.FeaturePromptCache); support != bedrockkit.Yes {
+			skip(bedrockx.SkipCachePoints, support)
 		}
 	}
-	return call, nil
+	return nil
+}
+
+// fill puts the options' defaults in the place of what the request leaves out.
+func (r *Request) fill(s *subject, o Options, skip func(string, bedrockkit.Support)) (err error) {
+	if r.MaxTokens == 0 {
+		r.MaxTokens = r.maxTokens(s, o.MaxTokens)
+	}
+	if r.Temperature == nil && o.Temperature != nil {
+		if r.takesTemperature(s, *o.Temperature) {
+			r.Temperature = o.Temperature
+		} else {
+			skip(bedrockx.SkipTemperature, bedrockkit.No)
+		}
+	}
+	if r.System == nil {
+		r.System = o.System
+	}
+	if r.Tools == nil {
+		r.Tools, err = specs(o.Tools)
+	}
+	return err
 }

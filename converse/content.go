@@ -11,54 +11,58 @@ import (
 // Content is a block of a message: [Text], [Image], [Document], [Video],
 // [Audio], [ToolUse], [ToolResult], [JSON] (within a tool result), [Reasoning],
 // [Redacted], [CitedText], [SearchResult], [GuardText], [GuardImage],
-// [CachePoint] or [Raw]. The set is closed.
+// [ToolAddition], [ToolRemoval], [CachePoint] or [Raw]. The set is closed.
 type Content interface {
 	appendJSON(b []byte) ([]byte, error)
 	sizeHint() int // about the bytes of its JSON
 }
 
-// Text is a text in UTF-8. Bedrock refuses one that is blank.
+// Text is a text in UTF-8. Bedrock refuses a blank text. JSON can hold half of a
+// character (a lone surrogate), UTF-8 cannot: it is kept as three bytes that encode
+// the surrogate's number, and written again as it was read.
 type Text string
 
-// Image is a picture: of up to 3.75 MB, 20 of them in a message at most.
+// Image is a picture. Its size and the number of images are not checked, because AWS's
+// pages disagree; the model decides.
 type Image struct {
 	Format string // "png", "jpeg", "gif" or "webp"
 	Bytes  []byte
 
-	// S3URI, instead of Bytes, is an object in Amazon S3, where the model takes
-	// one. S3Owner is the account of its bucket, if that is another's.
+	// S3URI, instead of Bytes, is an object in Amazon S3, if the model takes one.
+	// S3Owner is the account of its bucket, if it is not your own.
 	S3URI   string
 	S3Owner string
 }
 
-// Document is a file for the model to read: of up to 4.5 MB, five of them in a
-// request at most, and beside a [Text]. Exactly one of Bytes, S3URI, Text and
-// Chunks is set.
+// Document is a file for the model to read. It has at most 4.5 MB, except a PDF for
+// Claude 4 and later, and a PDF or DOCX for Nova. A request has at most five
+// documents; with Nova, 1,000 in Amazon S3. The message must also have a [Text]. Set
+// exactly one of Bytes, S3URI, [Text] and Chunks.
 type Document struct {
 	Format string // "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md"; may be empty with Text and Chunks
-	// Name has letters, digits, single spaces, hyphens, parentheses and square
-	// brackets, 200 of them at most. No other document of the request has it.
-	// The model sees it. [DocumentName] makes one of a file's name.
+	// Name has at most 200 letters, digits, single spaces, hyphens, parentheses and
+	// square brackets. It must be unique in the request. The model sees it.
+	// [DocumentName] makes one from the name of a file.
 	Name  string
 	Bytes []byte
 
-	S3URI   string // an object in Amazon S3, where the model takes one
-	S3Owner string // the account of its bucket, if that is another's
+	S3URI   string // an object in Amazon S3, if the model takes one
+	S3Owner string // the account of its bucket, if it is not your own
 
 	Text   string   // the document as plain text
-	Chunks []string // the document in the pieces that are to be cited
+	Chunks []string // the document in pieces, each of which can be cited
 
-	Context   string // what the model is told about it, for its citations
-	Citations bool   // whether the model is to cite it; the answer is then [CitedText]
+	Context   string // what the model reads about it, for its citations
+	Citations bool   // makes the model cite it; the answer is then [CitedText]
 }
 
-// Video is a film.
+// Video is a video.
 type Video struct {
 	Format string // "mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv" or "three_gp"
 	Bytes  []byte
 
 	S3URI   string // an object in Amazon S3, instead of Bytes
-	S3Owner string // the account of its bucket, if that is another's
+	S3Owner string // the account of its bucket, if it is not your own
 }
 
 // Audio is a recording.
@@ -67,7 +71,7 @@ type Audio struct {
 	Bytes  []byte
 
 	S3URI   string // an object in Amazon S3, instead of Bytes
-	S3Owner string // the account of its bucket, if that is another's
+	S3Owner string // the account of its bucket, if it is not your own
 }
 
 // ToolUse is a call of a tool that the model asks for.
@@ -75,9 +79,13 @@ type ToolUse struct {
 	ID    string
 	Name  string
 	Input json.RawMessage // a JSON object, exactly as the model wrote it
+
+	// Extra is a JSON object with members that this version does not know. They are
+	// sent back with the block.
+	Extra json.RawMessage
 }
 
-// ToolStatus says how a tool fared.
+// ToolStatus says whether a tool succeeded.
 type ToolStatus string
 
 // The statuses. The empty one means success.
@@ -86,7 +94,7 @@ const (
 	ToolError   ToolStatus = "error"
 )
 
-// ToolResult answers a [ToolUse] of the message before.
+// ToolResult is the result of a [ToolUse] in the message before.
 type ToolResult struct {
 	ToolUseID string
 	Content   Contents // Text, JSON, Image, Document, Video or SearchResult
@@ -96,28 +104,27 @@ type ToolResult struct {
 // JSON is a JSON object within a [ToolResult].
 type JSON json.RawMessage
 
-// Reasoning is what the model thought before it answered. With its signature
-// it must be given back exactly as it came.
+// Reasoning is what the model thought before it answered. If it has a signature, it
+// must be sent back unchanged.
 type Reasoning struct {
 	Text      string
 	Signature string
 }
 
-// Redacted is reasoning that the provider encrypted. It must be given back
-// exactly as it came.
+// Redacted is reasoning that the provider encrypted. It must be sent back unchanged.
 type Redacted []byte
 
-// CitedText is a text of the model with the passages that it rests on. Models
-// write it where a [Document] or a [SearchResult] has Citations set.
+// CitedText is a text of the model with the passages that support it. Models write it
+// if a [Document] or a [SearchResult] has Citations set.
 type CitedText struct {
 	Content   []string // the pieces of the text
 	Citations []Citation
 }
 
-// Text is the text without its citations.
+// Text returns the text without its citations.
 func (c CitedText) Text() string { return strings.Join(c.Content, "") }
 
-// Citation is a passage that a [CitedText] rests on.
+// Citation is a passage that supports a [CitedText].
 type Citation struct {
 	Title         string   // of the document or the page
 	Source        string   // of a search result
@@ -137,8 +144,7 @@ const (
 	LocationWeb          LocationKind = "web"
 )
 
-// Location says where a passage is. Its zero value means that the model has
-// not told.
+// Location says where a passage is. The zero value means that the model did not say.
 type Location struct {
 	Kind       LocationKind
 	Index      int // of the document or the search result in the request, from 0
@@ -147,16 +153,15 @@ type Location struct {
 	Domain     string // with URL, of [LocationWeb]
 }
 
-// SearchResult is what a search of the caller's own has found, for the model
-// to cite.
+// SearchResult is a result of your own search, which the model can cite.
 type SearchResult struct {
 	Source    string // its URL or another name
 	Title     string
 	Content   []string // its text, in pieces
-	Citations bool     // whether the model is to cite it
+	Citations bool     // makes the model cite it
 }
 
-// Qualifier says what a [GuardText] is to a guardrail's contextual grounding.
+// Qualifier says how the contextual grounding of a guardrail uses a [GuardText].
 type Qualifier string
 
 // The qualifiers.
@@ -166,35 +171,51 @@ const (
 	QualifierGuardContent    Qualifier = "guard_content"
 )
 
-// GuardText is a text for the guardrail to look at. Where a request has a
-// [GuardText] or a [GuardImage], its guardrail looks at nothing else.
+// [GuardText] is a text for the guardrail to check. If a request has a [GuardText] or
+// a [GuardImage], the guardrail checks nothing else.
 type GuardText struct {
 	Text       string
 	Qualifiers []Qualifier
 }
 
-// GuardImage is a picture for the guardrail to look at.
+// GuardImage is an image for the guardrail to check.
 type GuardImage struct {
 	Format string // "png" or "jpeg"
 	Bytes  []byte
 }
 
-// CachePoint marks the end of a prefix that the service may cache.
-type CachePoint struct {
-	TTL string `json:"ttl,omitempty"` // "5m" (the default) or "1h", where the model has it
+// ToolReference names a tool of [Request.Tools], or one of an MCP server.
+type ToolReference struct {
+	Name       string `json:"name,omitempty"`
+	ServerName string `json:"serverName,omitempty"` // of the MCP server that provides the tool
+	Type       string `json:"type,omitempty"`
 }
 
-// Raw is content that this version does not know, kept byte for byte: the JSON
-// object of the block. It is sent as it is; nothing in it is checked. A tool use
-// that the service runs by itself is one. A stream sends a block in pieces,
-// which only who knows it can join: what is not known is left out of the message
-// of a stream, and is in stream.Result.
+// ToolAddition, in a message of [RoleSystem], lets the model use a tool of
+// [Request.Tools] from there on. So tools can change during a conversation without a
+// change to what comes before: the prompt cache can still be read, and thinking that
+// is bound to it stays valid.
+type ToolAddition struct{ Tool ToolReference }
+
+// ToolRemoval, in a message of RoleSystem, takes a tool away from the model from there
+// on.
+type ToolRemoval struct{ Tool ToolReference }
+
+// CachePoint marks the end of a prefix that the service may cache.
+type CachePoint struct {
+	TTL string `json:"ttl,omitempty"` // "5m" (the default) or "1h", if the model has it
+}
+
+// Raw is a block that this version does not know, such as a tool use that the service
+// runs itself. It is the JSON object of the block, byte for byte. It is sent unchanged
+// and not validated. A stream sends a block in pieces, and pieces of an unknown block
+// cannot be joined: they are not in the message of a stream, only in stream.Result.
 type Raw json.RawMessage
 
-// File is content of a file's data: an [Image], a [Document] or a [Video], by
-// the extension of its name, or of an object in Amazon S3 where data is nil
-// and the name is its URI, "s3://bucket/key". A document is named by
-// [DocumentName].
+// File returns content with the data of a file: an [Image], a [Document] or a [Video],
+// by the extension of its name. If data is nil and name is a URI "s3://bucket/key",
+// the content refers to that object in Amazon S3. [DocumentName] makes the name of a
+// document.
 func File(name string, data []byte) (Content, error) {
 	ext := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
 	var uri string
@@ -227,65 +248,10 @@ func File(name string, data []byte) (Content, error) {
 	return nil, fmt.Errorf("file %q: Converse takes no files that end in %q", name, path.Ext(name))
 }
 
-// The formats of the API (API reference: ImageBlock, DocumentBlock,
-// VideoBlock, AudioBlock).
-var (
-	imageFormats    = setOf("png", "jpeg", "gif", "webp")
-	guardFormats    = setOf("png", "jpeg")
-	documentFormats = setOf("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
-	videoFormats    = setOf("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp")
-	audioFormats    = setOf("mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm")
-)
-
-func setOf[T comparable](values ...T) map[T]bool {
-	set := make(map[T]bool, len(values))
-	for _, v := range values {
-		set[v] = true
-	}
-	return set
-}
-
-// maxDocumentName is the most characters of a document's name.
-const maxDocumentName = 200
-
-// DocumentName makes a legal name for a [Document] of the name of a file:
-// without its folder and extension, and with single spaces in the place of
-// what Bedrock refuses. Where nothing is left it is "document".
+// DocumentName makes a valid name for a [Document] from the name of a file. It removes
+// the folder and the extension, and replaces what Bedrock refuses by single spaces. If
+// nothing is left, it returns "document".
 func DocumentName(file string) string {
 	name := strings.TrimSuffix(path.Base(strings.ReplaceAll(file, `\`, "/")), path.Ext(file))
 	return legalDocumentName(name)
-}
-
-func legalDocumentName(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		switch {
-		case b.Len() == maxDocumentName:
-		case isAlphanumeric(r), r == '-', r == '(', r == ')', r == '[', r == ']':
-			b.WriteRune(r)
-		case !strings.HasSuffix(b.String(), " ") && b.Len() > 0:
-			b.WriteByte(' ')
-		}
-	}
-	if name = strings.TrimSpace(b.String()); name == "" {
-		return "document"
-	}
-	return name
-}
-
-func isAlphanumeric(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-}
-
-// isDocumentName reports whether the service takes the name.
-func isDocumentName(name string) bool {
-	space := false
-	for _, r := range name {
-		isSpace := r == ' ' || r == '\t' || r == '\n' || r == '\r'
-		if isSpace && space || !isSpace && !isAlphanumeric(r) && !strings.ContainsRune("-()[]", r) {
-			return false
-		}
-		space = isSpace
-	}
-	return name != "" && len(name) <= maxDocumentName // all of it is ASCII
 }

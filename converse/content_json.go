@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 )
 
@@ -16,9 +15,7 @@ import (
 var errNoObject = errors.New("it is no JSON object")
 
 func (c Text) appendJSON(b []byte) ([]byte, error) {
-	b = append(b, `{"text":`...)
-	b = appendString(b, string(c))
-	return append(b, '}'), nil
+	return appendTextBlock(b, string(c)), nil
 }
 
 func (c Image) appendJSON(b []byte) ([]byte, error) {
@@ -104,10 +101,14 @@ func appendTexts(b []byte, texts []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"text":`...)
-		b = append(appendString(b, s), '}')
+		b = appendTextBlock(b, s)
 	}
 	return append(b, ']')
+}
+
+func appendTextBlock(b []byte, s string) []byte {
+	b = append(b, `{"text":`...)
+	return append(appendString(b, s), '}')
 }
 
 func (c ToolUse) appendJSON(b []byte) ([]byte, error) {
@@ -119,6 +120,9 @@ func (c ToolUse) appendJSON(b []byte) ([]byte, error) {
 	b, err := appendObject(b, c.Input)
 	if err != nil {
 		return nil, fmt.Errorf("the input of the tool use %q: %w", c.ID, err)
+	}
+	if b, err = appendExtra(b, c.Extra); err != nil {
+		return nil, fmt.Errorf("the extra members of the tool use %q: %w", c.ID, err)
 	}
 	return append(b, `}}`...), nil
 }
@@ -269,6 +273,29 @@ func (c GuardImage) appendJSON(b []byte) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+func (c ToolAddition) appendJSON(b []byte) ([]byte, error) {
+	return c.Tool.appendJSON(append(b, `{"toolAddition":{"tool":`...)), nil
+}
+
+func (c ToolRemoval) appendJSON(b []byte) ([]byte, error) {
+	return c.Tool.appendJSON(append(b, `{"toolRemoval":{"tool":`...)), nil
+}
+
+func (r ToolReference) appendJSON(b []byte) []byte {
+	b = append(b, '{')
+	for _, field := range []struct{ key, value string }{{"name", r.Name}, {"serverName", r.ServerName}, {"type", r.Type}} {
+		if field.value == "" {
+			continue
+		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, field.key), ':')
+		b = appendString(b, field.value)
+	}
+	return append(b, `}}}`...)
+}
+
 func (c CachePoint) appendJSON(b []byte) ([]byte, error) {
 	b = append(b, `{"cachePoint":{"type":"default"`...)
 	if c.TTL != "" {
@@ -290,6 +317,19 @@ func appendObject(b []byte, raw json.RawMessage) ([]byte, error) {
 	return append(b, obj...), nil
 }
 
+// appendExtra appends the members of a JSON object to those of another one,
+// which has some.
+func appendExtra(b []byte, extra json.RawMessage) ([]byte, error) {
+	obj, ok := object(extra)
+	if !ok {
+		return nil, errNoObject
+	}
+	if inner := bytes.TrimSpace(obj[1 : len(obj)-1]); len(inner) > 0 {
+		b = append(append(b, ','), inner...)
+	}
+	return b, nil
+}
+
 // frame is about the JSON around a block's value.
 const frame = 64
 
@@ -309,7 +349,7 @@ func (c Audio) sizeHint() int { return blobSize(c.Bytes) + len(c.S3URI) + frame 
 func (c Document) sizeHint() int {
 	return blobSize(c.Bytes) + len(c.S3URI) + len(c.Name) + textSize(c.Text) + textsSize(c.Chunks) + textSize(c.Context) + 2*frame
 }
-func (c ToolUse) sizeHint() int    { return len(c.Input) + len(c.ID) + len(c.Name) + frame }
+func (c ToolUse) sizeHint() int    { return len(c.Input) + len(c.Extra) + len(c.ID) + len(c.Name) + frame }
 func (c ToolResult) sizeHint() int { return c.Content.sizeHint() + len(c.ToolUseID) + 2*frame }
 func (c JSON) sizeHint() int       { return len(c) + frame }
 func (c Reasoning) sizeHint() int  { return textSize(c.Text) + len(c.Signature) + 2*frame }
@@ -327,7 +367,11 @@ func (c SearchResult) sizeHint() int {
 func (c GuardText) sizeHint() int  { return textSize(c.Text) + 2*frame }
 func (c GuardImage) sizeHint() int { return blobSize(c.Bytes) + 2*frame }
 func (c CachePoint) sizeHint() int { return frame }
-func (c Raw) sizeHint() int        { return len(c) }
+func (c ToolAddition) sizeHint() int {
+	return len(c.Tool.Name) + len(c.Tool.ServerName) + len(c.Tool.Type) + 2*frame
+}
+func (c ToolRemoval) sizeHint() int { return ToolAddition(c).sizeHint() }
+func (c Raw) sizeHint() int         { return len(c) }
 
 func (c Contents) sizeHint() int {
 	n := frame
@@ -337,295 +381,4 @@ func (c Contents) sizeHint() int {
 		}
 	}
 	return n
-}
-
-// decodeContent reads one block. A block that this version does not know, or
-// of which it would lose something, is kept as it is. It is within that many
-// tool results.
-func decodeContent(raw json.RawMessage, within int) (Content, error) {
-	trimmed := bytes.TrimSpace(raw)
-	all, isObject := entries(trimmed, '{')
-	if !isObject {
-		return nil, errors.New(`a block is a JSON object with one key, such as {"text":"…"}`)
-	}
-	ok := true
-	c := readContent(fields{all, &ok}, within)
-	if c == nil || !ok {
-		return Raw(bytes.Clone(trimmed)), nil
-	}
-	return c, nil
-}
-
-// readContent reads a block of a known kind, nil for any other.
-func readContent(f fields, within int) (c Content) {
-	if len(f.members) != 1 {
-		return nil
-	}
-	switch kind := f.members[0].key; kind {
-	case "text":
-		return Text(f.str(kind))
-	case "image":
-		v := f.object(kind)
-		defer v.end()
-		format, data, uri, owner := v.media()
-		return Image{format, data, uri, owner}
-	case "video":
-		v := f.object(kind)
-		defer v.end()
-		format, data, uri, owner := v.media()
-		return Video{format, data, uri, owner}
-	case "audio":
-		v := f.object(kind)
-		defer v.end()
-		format, data, uri, owner := v.media()
-		return Audio{format, data, uri, owner}
-	case "document":
-		return readDocument(f.object(kind))
-	case "toolUse":
-		v := f.object(kind)
-		defer v.end()
-		return ToolUse{ID: v.str("toolUseId"), Name: v.str("name"), Input: v.input("input")}
-	case "toolResult":
-		if within > 1 {
-			return nil // no service nests them; each level would be read again
-		}
-		v := f.object(kind)
-		defer v.end()
-		return ToolResult{ToolUseID: v.str("toolUseId"), Content: v.contents("content", within+1), Status: ToolStatus(v.optional("status"))}
-	case "json":
-		return JSON(f.rawObject(kind))
-	case "reasoningContent":
-		v := f.object(kind)
-		defer v.end()
-		if v.has("redactedContent") {
-			return Redacted(v.blob("redactedContent"))
-		}
-		text := v.object("reasoningText")
-		defer text.end()
-		return Reasoning{Text: text.str("text"), Signature: text.optional("signature")}
-	case "citationsContent":
-		v := f.object(kind)
-		defer v.end()
-		cited := CitedText{Content: v.texts("content")}
-		if !v.has("citations") {
-			return cited
-		}
-		cited.Citations = []Citation{}
-		for _, m := range v.list("citations") {
-			cited.Citations = append(cited.Citations, readCitation(readFields(m.value, v.ok)))
-		}
-		return cited
-	case "searchResult":
-		v := f.object(kind)
-		defer v.end()
-		return SearchResult{Source: v.str("source"), Title: v.str("title"), Content: v.texts("content"), Citations: v.citations()}
-	case "guardContent":
-		v := f.object(kind)
-		defer v.end()
-		if v.has("image") {
-			image := v.object("image")
-			defer image.end()
-			source := image.object("source")
-			defer source.end()
-			return GuardImage{Format: image.str("format"), Bytes: source.blob("bytes")}
-		}
-		text := v.object("text")
-		defer text.end()
-		guarded := GuardText{Text: text.str("text")}
-		if text.has("qualifiers") {
-			guarded.Qualifiers = []Qualifier{}
-			for _, m := range text.list("qualifiers") {
-				guarded.Qualifiers = append(guarded.Qualifiers, Qualifier(readString(m.value, text.ok)))
-			}
-		}
-		return guarded
-	case "cachePoint":
-		v := f.object(kind)
-		defer v.end()
-		if v.str("type") != "default" {
-			return nil
-		}
-		return CachePoint{TTL: v.optional("ttl")}
-	}
-	return nil
-}
-
-func readDocument(f fields) Document {
-	defer f.end()
-	d := Document{Format: f.optional("format"), Name: f.str("name"), Context: f.optional("context"), Citations: f.citations()}
-	source := f.object("source")
-	defer source.end()
-	switch {
-	case source.has("text"):
-		d.Text = source.str("text")
-		source.want(d.Text != "")
-	case source.has("content"):
-		d.Chunks = source.texts("content")
-	default:
-		d.Bytes, d.S3URI, d.S3Owner = source.data()
-	}
-	return d
-}
-
-func readCitation(f fields) Citation {
-	defer f.end()
-	c := Citation{Title: f.optional("title"), Source: f.optional("source")}
-	if f.has("sourceContent") {
-		c.SourceContent = f.texts("sourceContent")
-	}
-	if !f.has("location") {
-		return c
-	}
-	location := f.object("location")
-	defer location.end()
-	for _, kind := range []LocationKind{LocationChar, LocationPage, LocationChunk, LocationSearchResult} {
-		if !location.has(string(kind)) {
-			continue
-		}
-		v := location.object(string(kind))
-		defer v.end()
-		c.Location = Location{Kind: kind, Index: v.number(kind.indexKey()), Start: v.number("start"), End: v.number("end")}
-		return c
-	}
-	web := location.object(string(LocationWeb))
-	defer web.end()
-	c.Location = Location{Kind: LocationWeb, URL: web.optional("url"), Domain: web.optional("domain")}
-	return c
-}
-
-// fields are the members of a JSON object that have not been read yet. Where
-// one that must be there is not, or is of another type, or one is left, ok is
-// made false: the block cannot be told by a value of ours without a loss.
-type fields struct {
-	members []member
-	ok      *bool
-}
-
-func readFields(raw json.RawMessage, ok *bool) fields {
-	all, isObject := entries(raw, '{')
-	*ok = *ok && isObject
-	return fields{all, ok}
-}
-
-func (f *fields) want(ok bool) { *f.ok = *f.ok && ok }
-
-// end says that all members were read.
-func (f *fields) end() { f.want(len(f.members) == 0) }
-
-func (f *fields) has(key string) bool { return find(f.members, key) != nil }
-
-func (f *fields) take(key string) json.RawMessage {
-	for i, m := range f.members {
-		if m.key == key {
-			f.members = slices.Delete(f.members, i, i+1)
-			return m.value
-		}
-	}
-	return nil
-}
-
-func (f *fields) object(key string) fields { return readFields(f.take(key), f.ok) }
-
-func (f *fields) rawObject(key string) json.RawMessage {
-	raw := f.take(key)
-	f.want(len(raw) > 0 && raw[0] == '{')
-	return bytes.Clone(raw)
-}
-
-func (f *fields) str(key string) string { return readString(f.take(key), f.ok) }
-
-// optional reads a string that may be missing; an empty one is the same.
-func (f *fields) optional(key string) string {
-	if !f.has(key) {
-		return ""
-	}
-	return f.str(key)
-}
-
-func readString(raw json.RawMessage, ok *bool) (s string) {
-	if len(raw) == 0 || raw[0] != '"' {
-		*ok = false
-		return ""
-	}
-	return unquote(raw)
-}
-
-func (f *fields) number(key string) int {
-	n, err := strconv.Atoi(string(f.take(key)))
-	f.want(err == nil)
-	return n
-}
-
-// blob reads base64, in the one form that we write.
-func (f *fields) blob(key string) []byte {
-	text := f.str(key)
-	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	f.want(err == nil && base64.StdEncoding.EncodedLen(len(data)) == len(text))
-	return data
-}
-
-func (f *fields) list(key string) []member {
-	all, isList := entries(f.take(key), '[')
-	f.want(isList)
-	return all
-}
-
-func (f *fields) texts(key string) []string {
-	list := f.list(key)
-	texts := make([]string, len(list))
-	for i, m := range list {
-		v := readFields(m.value, f.ok)
-		texts[i] = v.str("text")
-		v.end()
-	}
-	return texts
-}
-
-func (f *fields) contents(key string, within int) Contents {
-	contents, err := decodeContents(f.list(key), within)
-	f.want(err == nil)
-	return contents
-}
-
-// input is a tool's arguments. A model that calls a tool without arguments may
-// send nothing, null or an empty string.
-func (f *fields) input(key string) json.RawMessage {
-	switch raw := f.take(key); {
-	case len(raw) == 0, string(raw) == "null", string(raw) == `""`:
-		return json.RawMessage("{}")
-	default:
-		f.want(raw[0] == '{')
-		return bytes.Clone(raw)
-	}
-}
-
-// citations reads a citations configuration that is on, or none.
-func (f *fields) citations() bool {
-	if !f.has("citations") {
-		return false
-	}
-	v := f.object("citations")
-	defer v.end()
-	f.want(string(v.take("enabled")) == "true")
-	return true
-}
-
-func (f *fields) media() (format string, data []byte, uri, owner string) {
-	format = f.str("format")
-	source := f.object("source")
-	defer source.end()
-	data, uri, owner = source.data()
-	return format, data, uri, owner
-}
-
-// data reads the bytes of a source, or where they are.
-func (f *fields) data() (data []byte, uri, owner string) {
-	if !f.has("s3Location") {
-		return f.blob("bytes"), "", ""
-	}
-	v := f.object("s3Location")
-	defer v.end()
-	uri, owner = v.str("uri"), v.optional("bucketOwner")
-	f.want(uri != "")
-	return nil, uri, owner
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
@@ -219,6 +220,32 @@ func canonicalMessages(t *testing.T, data []byte) []any {
 }
 
 // A model that calls a tool without arguments may send nothing at all.
+// Half of a character is what JSON can hold and UTF-8 cannot.
+func TestLoneSurrogatesRoundTrip(t *testing.T) {
+	for in, want := range map[string]string{
+		`[{"text":"a\ud800b"}]`:                    `[{"text":"a\ud800b"}]`,
+		`[{"text":"\udfff"}]`:                      `[{"text":"\udfff"}]`,
+		`[{"text":"\ud800\ud800\udc00 \n\u0001"}]`: `[{"text":"\ud800𐀀 \n\u0001"}]`,
+		`[{"text":"\uD83D\uDE42 � \ud83d\u0041"}]`: `[{"text":"🙂 � \ud83dA"}]`,
+		`[{"text":"\\ud800 \ud83d\\"}]`:            `[{"text":"\\ud800 \ud83d\\"}]`,
+		`[{"text":"` + "\xed\xa0\x80" + `"}]`:      `[{"text":"���"}]`, // not JSON's way to say it
+	} {
+		var c Contents
+		require.NoError(t, json.Unmarshal([]byte(in), &c))
+		require.IsType(t, Text(""), c[0])
+		got, err := c.MarshalJSON()
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got))
+		r := Request{Messages: []Message{{RoleUser, c}}}
+		assert.NoError(t, Preflight(r), "the model said it, so it can be sent again")
+		repaired, _ := Repair(r)
+		assert.Equal(t, r, repaired)
+	}
+	assert.Equal(t, "�a\xed\xa0\x80", jsonscan.ToText("\xffa\xed\xa0\x80"))
+	assert.False(t, jsonscan.IsText("\xed\xa0"))
+	assert.True(t, jsonscan.IsText("a\xed\xa0\x80b\xed\xbf\xbf"))
+}
+
 func TestToolUseWithoutInput(t *testing.T) {
 	for _, input := range []string{`null`, `""`, `{}`} {
 		var m Message

@@ -1,16 +1,19 @@
 package converse_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"strings"
+	"time"
 
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/converse"
+	"github.com/mangaassist/bedrockkit/stream"
 )
 
 func newFake(replies ...*bedrocktest.Reply) (*bedrockx.Client, func()) {
@@ -33,15 +36,15 @@ func ExampleClient_Run() {
 		Title  string `json:"title" jsonschema:"the manga's title"`
 		Volume int    `json:"volume,omitempty" jsonschema:"one volume; all if left out"`
 	}
-	stock := converse.Tool("check_stock", "Says how many copies are in stock.",
+	stock := converse.NewTool("check_stock", "Says how many copies are in stock.",
 		func(ctx context.Context, q stockQuery) (map[string]int, error) {
 			fmt.Printf("looking for %s %d\n", q.Title, q.Volume)
 			return map[string]int{"copies": 2}, nil
 		})
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.System = "You are the assistant of a manga store."
-		o.Tools = []converse.Function{stock}
+		o.System = converse.Texts("You are the assistant of a manga store.")
+		o.Tools = []converse.Tool{stock}
 	})
 
 	result, err := chat.Run(context.Background(), converse.Request{
@@ -61,10 +64,10 @@ func ExampleClient_Run() {
 func ExampleClient_RunStream() {
 	client, done := newFake(bedrocktest.ToolUse("now", map[string]any{}), bedrocktest.Text("It is noon.").Chunks("It is ", "noon."))
 	defer done()
-	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	now := converse.NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.Tools = []converse.Function{now}
+		o.Tools = []converse.Tool{now}
 	})
 
 	request := converse.Request{Messages: []converse.Message{converse.User("What time is it?")}}
@@ -85,6 +88,41 @@ func ExampleClient_RunStream() {
 	// gave 12:00
 	// text "It is "
 	// text "noon."
+}
+
+// A tool loop goes to a reader as any answer does: here over a WebSocket.
+func ExampleClient_Source() {
+	client, done := newFake(bedrocktest.ToolUse("now", map[string]any{}), bedrocktest.Text("It is noon.").Chunks("It is ", "noon."))
+	defer done()
+	now := converse.NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	chat := converse.New(client, func(o *converse.Options) {
+		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+		o.Tools = []converse.Tool{now}
+	})
+	websocket := stream.JSON(func(ctx context.Context, data []byte) error { // conn.Write(ctx, websocket.MessageText, data)
+		var m stream.Message
+		if err := json.Unmarshal(data, &m); err != nil {
+			return err
+		}
+		fmt.Printf("%s: %s\n", m.Type, cmp.Or(m.Data, m.ToolName, string(m.StopReason)))
+		return nil
+	})
+
+	ctx := context.Background()
+	answer := chat.Source(ctx, converse.Request{Messages: []converse.Message{converse.User("What time is it?")}})
+	err := stream.Write(ctx, answer, websocket, func(o *stream.WriteOptions) { o.Coalesce = time.Second })
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(answer.Result().Messages), "messages to keep")
+	// Output:
+	// usage: tool_use
+	// tool_use: now
+	// tool_result: now
+	// token: It is noon.
+	// usage: end_turn
+	// complete: end_turn
+	// 4 messages to keep
 }
 
 // A history is plain JSON, and what was stored can be sent again.
@@ -138,14 +176,14 @@ func ExampleGenerate() {
 func ExampleAnswer() {
 	client, done := newFake(bedrocktest.ToolUse("refund", map[string]any{"order": "ORD-12345678"}), bedrocktest.Text("The refund was not made."))
 	defer done()
-	refund := converse.Tool("refund", "Refunds an order.", func(_ context.Context, in struct {
+	refund := converse.NewTool("refund", "Refunds an order.", func(_ context.Context, in struct {
 		Order string `json:"order"`
 	}) (string, error) {
 		return "refunded", nil
 	}, func(o *converse.ToolOptions) { o.Approval = true })
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.Tools = []converse.Function{refund}
+		o.Tools = []converse.Tool{refund}
 	})
 
 	ctx := context.Background()
@@ -174,7 +212,7 @@ func ExampleAnswer() {
 }
 
 // A log of every tool, by middleware.
-func ExampleFunction_With() {
+func ExampleTool_With() {
 	client, done := newFake(bedrocktest.ToolUse("now", nil), bedrocktest.Text("It is noon."))
 	defer done()
 	log := func(next converse.ToolHandler) converse.ToolHandler {
@@ -184,10 +222,10 @@ func ExampleFunction_With() {
 			return contents, err
 		}
 	}
-	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	now := converse.NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.Tools = []converse.Function{now.With(log)}
+		o.Tools = []converse.Tool{now.With(log)}
 	})
 	result, err := chat.Run(context.Background(), converse.Request{Messages: []converse.Message{converse.User("What time is it?")}})
 	fmt.Println(result.Text(), err)
@@ -200,10 +238,10 @@ func ExampleFunction_With() {
 func ExampleClient_Turns() {
 	client, done := newFake(bedrocktest.ToolUse("now", nil), bedrocktest.Text("It is noon."))
 	defer done()
-	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
+	now := converse.NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "12:00", nil })
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.Tools = []converse.Function{now}
+		o.Tools = []converse.Tool{now}
 	})
 	request := converse.Request{Messages: []converse.Message{converse.User("What time is it?")}}
 	for turn, err := range chat.Turns(context.Background(), request) {
@@ -226,11 +264,11 @@ func ExamplePreflight() {
 	fmt.Println(converse.Preflight(converse.Request{
 		Messages: []converse.Message{
 			converse.User("Is Berserk in stock?"),
-			converse.UserContent(converse.ToolResult{ToolUseID: "t1", Content: converse.Contents{converse.Text(" ")}}),
+			converse.UserContent(converse.ToolResult{ToolUseID: "t1", Status: converse.ToolError}),
 		},
 	}))
 	// Output:
-	// messages[1].role: it is "user" as the one before; roles alternate; messages[1].content[0].toolResult.content[0].text: it is blank; messages[1].content[0].toolResult.toolUseId: "t1" is no open tool use of the message before; toolConfig: the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with
+	// messages[1].role: it is "user" as the one before; roles alternate; messages[1].content[0].toolResult.content: it is empty; an error says what went wrong; messages[1].content[0].toolResult.toolUseId: "t1" is no open tool use of the message before; toolConfig: the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with
 }
 
 // A history that was cut begins with the answer to a question that is gone.
@@ -271,7 +309,7 @@ func ExampleOptions_cachePoints() {
 	defer done()
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.System = "You are the assistant of a manga store. " + strings.Repeat("The rules of the store… ", 1000)
+		o.System = converse.Texts("You are the assistant of a manga store. " + strings.Repeat("The rules of the store… ", 1000))
 		o.CachePoints = "5m"
 	})
 	var history []converse.Message
@@ -282,7 +320,7 @@ func ExampleOptions_cachePoints() {
 			log.Fatal(err)
 		}
 		history = append(history, answer.Message)
-		c := answer.Caching
+		c := answer.PromptCache
 		fmt.Printf("read %d tokens, which saved $%s; wrote %d, which cost $%s more\n", c.ReadTokens, c.Saved, c.WrittenTokens, c.MissCost)
 	}
 	// Output:

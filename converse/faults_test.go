@@ -71,8 +71,8 @@ func (m *mock) Converse(context.Context, *bedrockruntime.ConverseInput, ...func(
 
 func TestCopiedToolUseOfTheSDKRunsOnce(t *testing.T) {
 	runs := 0
-	stock := converse.Tool("check_stock", "Says how many.", func(context.Context, stockIn) (int, error) { runs++; return 3, nil })
-	chat := converse.New(bedrockx.New(&mock{}), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Function{stock} })
+	stock := converse.NewTool("check_stock", "Says how many.", func(context.Context, stockIn) (int, error) { runs++; return 3, nil })
+	chat := converse.New(bedrockx.New(&mock{}), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Tool{stock} })
 	result, err := chat.Run(t.Context(), ask("q"))
 	require.NoError(t, err)
 	assert.Equal(t, "Three.", result.Text())
@@ -91,11 +91,11 @@ func TestToolInputSplitAtEveryByte(t *testing.T) {
 		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
 		var got json.RawMessage
 		spec := converse.ToolSpec{Name: "check_stock", Description: "Takes anything.", InputSchema: json.RawMessage(`{"type":"object"}`)}
-		raw := converse.RawTool(spec, func(_ context.Context, use converse.ToolUse) (converse.Contents, error) {
+		raw := converse.NewRawTool(spec, func(_ context.Context, use converse.ToolUse) (converse.Contents, error) {
 			got = bytes.Clone(use.Input)
 			return converse.Contents{converse.Text("ok")}, nil
 		})
-		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Function{raw} })
+		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Tool{raw} })
 		srv.Reply(bedrocktest.ToolUse("check_stock", json.RawMessage(input)).Chunks(input[:i], input[i:]), bedrocktest.Text("ok"))
 		_, err := run(t, true, chat, ask("q"))
 		require.NoError(t, err, "split at %d", i)
@@ -118,7 +118,7 @@ func FuzzToolInput(f *testing.F) {
 			return frames("contentBlockDelta", `{"contentBlockIndex":0,"delta":{"toolUse":{"input":`+string(quoted)+`}}}`)
 		}
 		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
-		srv.Control(bedrocktest.OpConverseStream, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
+		srv.Control(bedrockkit.OpConverseStream, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
 			if len(r.ToolResults()) > 0 {
 				return bedrocktest.Text("ok")
 			}
@@ -131,12 +131,12 @@ func FuzzToolInput(f *testing.F) {
 				frames("metadata", `{"usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2},"metrics":{"latencyMs":1}}`))
 		}).Keep()
 		var got json.RawMessage
-		take := converse.RawTool(converse.ToolSpec{Name: "take", Description: "Takes it.", InputSchema: json.RawMessage(`{"type":"object"}`)},
+		take := converse.NewRawTool(converse.ToolSpec{Name: "take", Description: "Takes it.", InputSchema: json.RawMessage(`{"type":"object"}`)},
 			func(_ context.Context, use converse.ToolUse) (converse.Contents, error) {
 				got = bytes.Clone(use.Input)
 				return converse.Contents{converse.Text("ok")}, nil
 			})
-		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Function{take} })
+		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Tool{take} })
 		_, err := run(t, true, chat, ask("q"))
 
 		// The pieces of a string may split a character, which JSON turns into
@@ -167,8 +167,8 @@ func FuzzToolInput(f *testing.F) {
 func TestToolWithoutInput(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
 	runs := 0
-	now := converse.Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { runs++; return "noon", nil })
-	chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Function{now} })
+	now := converse.NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { runs++; return "noon", nil })
+	chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model, o.Tools = model, []converse.Tool{now} })
 	srv.Reply(bedrocktest.ToolUse("now", nil).Chunks(""), bedrocktest.Text("Noon."))
 	_, err := run(t, true, chat, ask("q"))
 	require.NoError(t, err)
@@ -195,14 +195,13 @@ func TestLoopGoesOnAfterABadTool(t *testing.T) {
 		behaviours := map[string]func(context.Context, stockIn) (any, error){
 			"panics":          func(context.Context, stockIn) (any, error) { panic("boom") },
 			"fails":           func(context.Context, stockIn) (any, error) { return nil, errors.New("no database") },
-			"gives nothing":   func(context.Context, stockIn) (any, error) { return converse.Contents{}, nil },
 			"gives no JSON":   func(context.Context, stockIn) (any, error) { return func() {}, nil },
 			"gives too much":  func(context.Context, stockIn) (any, error) { return strings.Repeat("x", 1<<20), nil },
 			"takes something": nil,
 		}
 		for name, fn := range behaviours {
-			bad := converse.Tool("bad", "Is bad.", fn)
-			chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = []converse.Function{bad} })
+			bad := converse.NewTool("bad", "Is bad.", fn)
+			chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = []converse.Tool{bad} })
 			arguments := map[string]any{"title": "x"}
 			if fn == nil {
 				arguments = map[string]any{"title": 1}
@@ -237,8 +236,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				bad := converse.Tool("bad", "Is bad.", tt.fn)
-				chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools, o.MaxRounds = []converse.Function{bad}, 2 })
+				bad := converse.NewTool("bad", "Is bad.", tt.fn)
+				chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools, o.MaxRounds = []converse.Tool{bad}, 2 })
 				srv.Reply(bedrocktest.ToolUse("bad", tt.input))
 				again := func() *bedrocktest.Reply { return bedrocktest.ToolUse("bad", tt.input) }
 				if tt.name != "a question" && tt.name != "the last word" {

@@ -63,8 +63,8 @@ func FuzzLoopHistory(f *testing.F) {
 			}
 			return reply
 		}).Keep()
-		tools := []converse.Function{
-			converse.Tool("look", "Looks.", func(context.Context, struct {
+		tools := []converse.Tool{
+			converse.NewTool("look", "Looks.", func(context.Context, struct {
 				N int `json:"n"`
 			}) (string, error) {
 				if next()%2 == 0 {
@@ -72,13 +72,13 @@ func FuzzLoopHistory(f *testing.F) {
 				}
 				return "three", nil
 			}),
-			converse.Tool("ask", "Asks.", func(context.Context, struct{}) (string, error) {
+			converse.NewTool("ask", "Asks.", func(context.Context, struct{}) (string, error) {
 				if next()%2 == 0 {
 					return "", converse.Stop("enough")
 				}
 				return "", converse.Ask("which?")
 			}),
-			converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil },
+			converse.NewTool("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil },
 				func(o *converse.ToolOptions) { o.Approval = true }),
 		}
 		chat := converse.New(bedrockx.New(srv.Client(), fast, func(o *bedrockx.Options) { o.MaxAttempts = 1 }), func(o *converse.Options) {

@@ -14,20 +14,22 @@ import (
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
+	"github.com/mangaassist/bedrockkit/internal/outputschema"
 )
 
-// ErrOutput is what an [*OutputError] is.
+// ErrOutput matches every [*OutputError], for errors.Is.
 var ErrOutput = errors.New("the answer is not of the form that was asked for")
 
-// OutputError is the error of [Generate] where the model's answer does not fit
-// the schema, also after it was told so.
+// OutputError is the error of [Generate] if the model's answer does not fit the
+// schema, even after the model was asked again.
 type OutputError struct {
-	Output     string                // the answer as it came
+	Output     string                // the model's answer, unchanged
 	Detail     string                // what does not fit; it may repeat parts of the answer
 	StopReason bedrockkit.StopReason // why the model stopped
 }
 
-// Error says that the answer does not fit. It repeats nothing of it.
+// Error says that the answer does not fit. It does not repeat any of the answer.
 func (e *OutputError) Error() string {
 	if e.StopReason == bedrockkit.StopEndTurn || e.StopReason == bedrockkit.StopToolUse {
 		return ErrOutput.Error()
@@ -48,27 +50,25 @@ func (e *OutputError) Is(target error) bool { return target == ErrOutput }
 //		Messages: []converse.Message{converse.User(text)},
 //	})
 //
-// The JSON Schema is inferred from the type, as it is for [Tool], or it is that
-// of the request's OutputFormat. Where the model is known to hold its answer
-// to a schema, that is what is asked for; keywords that the service would
-// refuse are told to the model in descriptions. Elsewhere the model is made to
-// call a tool that takes the value, by the name of the OutputFormat or else
-// "answer". The answer is held against the whole
-// schema in any case. One that does not fit goes back to the model once, with
-// what is wrong; after that, or where the answer was cut, the error is an
-// [*OutputError].
+// The JSON Schema is inferred from the type, as for [NewTool], unless the request has
+// an OutputFormat. If the model is known to support an output format, Generate uses
+// it; keywords that the service would refuse are moved to descriptions. Otherwise
+// Generate makes the model call a tool that takes the value. The tool has the name of
+// the OutputFormat, or "answer". In both cases the answer is validated against the
+// whole schema. If it does not fit, the model is asked again once, with what is wrong.
+// If it still does not fit, or if the answer was cut, the error is an [*OutputError].
 //
-// [Options.Tools] run on the way, as in [Client.Run], within the loop's bounds.
-// The result is as that of Run: with the usage and cost of all rounds, never
-// nil. Its Messages end with the value as JSON text, without the tool and
-// without the attempt that did not fit.
+// The model may call [Options.Tools] first, as in [Client.Run], within the loop's
+// bounds. The result is never nil and has the usage and cost of all rounds, as in Run.
+// Its Messages end with the value as JSON text, without the tool and without the
+// attempt that did not fit.
 func Generate[T any](ctx context.Context, c *Client, req Request, optFns ...func(*Options)) (T, *RunResult, error) {
 	var value T
 	l := c.loop(req, c.with(optFns))
 	g, err := newGenerator[T](req.OutputFormat)
 	if err != nil {
 		return value, l.result, &bedrockx.Error{
-			Op: bedrockx.OpConverse, Model: cmp.Or(req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: fmt.Errorf("generate %T: %w", value, err)}
+			Op: bedrockkit.OpConverse, Model: cmp.Or(req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: fmt.Errorf("generate %T: %w", value, err)}
 	}
 	g.decode = func(raw json.RawMessage) error {
 		var fresh T
@@ -86,7 +86,7 @@ func Generate[T any](ctx context.Context, c *Client, req Request, optFns ...func
 type generator struct {
 	format  OutputFormat // with the whole schema
 	schema  *jsonschema.Resolved
-	wrapped bool // the value is no object: it is the property "value" of one
+	wrapped bool // the value is not an object: it is the property "value" of one
 	decode  func(json.RawMessage) error
 
 	tool     string // the tool that takes the value; "" where the answer is the value
@@ -107,9 +107,9 @@ func newGenerator[T any](format *OutputFormat) (*generator, error) {
 	}
 	if g.format.Schema == nil && !isObjectSchema(schema) {
 		g.wrapped = true
-		schema = joinMembers([]member{{"type", json.RawMessage(`"object"`)},
-			{"properties", joinMembers([]member{{"value", schema}})},
-			{"required", json.RawMessage(`["value"]`)}, {"additionalProperties", json.RawMessage("false")}})
+		schema = jsonscan.Join([]member{{Key: "type", Value: json.RawMessage(`"object"`)},
+			{Key: "properties", Value: jsonscan.Join([]member{{Key: "value", Value: schema}})},
+			{Key: "required", Value: json.RawMessage(`["value"]`)}, {Key: "additionalProperties", Value: json.RawMessage("false")}})
 	}
 	g.format.Schema = schema
 	g.schema, err = resolveSchema(schema)
@@ -117,15 +117,22 @@ func newGenerator[T any](format *OutputFormat) (*generator, error) {
 }
 
 func (g *generator) run(ctx context.Context, l *loop) error {
-	capability, known := l.capability(ctx)
-	strict, err := strictSchema(g.format.Schema)
+	s := l.client.subject(ctx, cmp.Or(l.req.Model, l.o.Model), l.o.pipeline)
+	strict, err := outputschema.Close(g.format.Schema)
 	l.req.OutputFormat = nil
-	if err == nil && known && capability.Has(bedrockkit.FeatureStructuredOutput) {
+	native := s.Supports(bedrockkit.FeatureStructuredOutput)
+	switch {
+	case err == nil && native == bedrockkit.Yes:
 		format := g.format
 		format.Schema = strict
 		l.req.OutputFormat = &format
-	} else if err := g.force(l, !known || capability.Has(bedrockkit.FeatureToolChoice)); err != nil {
-		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: err}
+	default:
+		if native == bedrockkit.Unknown {
+			l.o.skipped = append(l.o.skipped, bedrockx.Skipped{What: bedrockx.SkipStructuredOutput})
+		}
+		if err := g.useTool(l, &s); err != nil {
+			return &bedrockx.Error{Op: bedrockkit.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation, Err: err}
+		}
 	}
 	l.review = func(t *Turn) bool { return g.look(l, t) }
 	err = l.run(ctx)
@@ -135,28 +142,12 @@ func (g *generator) run(ctx context.Context, l *loop) error {
 	return err
 }
 
-// capability is what the model is known to take, as the pipeline has it.
-func (l *loop) capability(ctx context.Context) (bedrockkit.Capability, bool) {
-	model := l.req.Model
-	setDefault(&model, l.o.Model)
-	o := l.client.bedrock.Options()
-	for _, fn := range l.o.Call {
-		fn(&o)
+// useTool offers the model a tool that takes the value. A model that is known to
+// obey is made to call one; of any other it is asked for.
+func (g *generator) useTool(l *loop, s *subject) error {
+	if s.no(bedrockkit.FeatureTools) {
+		return errors.New("the model takes neither an output format nor tools, so Generate cannot ask it for a value; ask another model, or read the value out of the text of Send")
 	}
-	if model.Base() == "" && o.Resolve != nil {
-		// What cannot be resolved is not known, which is no error.
-		if resolved, err := o.Resolve(ctx, model); err == nil {
-			model = resolved
-		}
-	}
-	if o.Capabilities == nil {
-		return bedrockkit.Capabilities(model)
-	}
-	return o.Capabilities(model)
-}
-
-// force makes the model call a tool that takes the value.
-func (g *generator) force(l *loop, choice bool) error {
 	setDefault(&g.format.Name, "answer")
 	setDefault(&g.format.Description, "Gives the answer. Call it once, when the answer is complete.")
 	g.tool, l.answer = g.format.Name, g.format.Name
@@ -167,14 +158,27 @@ func (g *generator) force(l *loop, choice bool) error {
 		}
 	}
 	l.req.Tools = append(slices.Clone(l.req.Tools), ToolSpec{Name: g.tool, Description: g.format.Description, InputSchema: g.format.Schema})
-	switch {
-	case !choice || l.req.Thinking > 0: // a model that thinks cannot be made to call a tool
-	case len(l.req.Tools) == 1:
-		l.choice = ToolChoice{Tool: g.tool}
-	default:
-		l.choice = ToolChoice{Any: true}
+	choice := ToolChoice{Any: true}
+	if byName := s.ToolChoice.Tool; len(l.req.Tools) == 1 && byName != bedrockkit.No && byName >= s.ToolChoice.Any {
+		choice = ToolChoice{Tool: g.tool}
 	}
-	l.req.ToolChoice = l.choice
+	t := l.req.thought(s)
+	if s.ForcesTool(t.asked && t.on()) == bedrockkit.Yes {
+		l.choice = choice
+		l.req.ToolChoice = choice
+		return nil
+	}
+	l.choice, l.req.ToolChoice = ToolChoice{}, ToolChoice{}
+	ask := Text(fmt.Sprintf("Give your answer by calling the tool %q.", g.tool))
+	if s.no(bedrockkit.FeatureSystem) {
+		l.req.Tools[len(l.req.Tools)-1].Description += " " + string(ask)
+		return nil
+	}
+	system := l.req.System
+	if system == nil {
+		system = l.o.System
+	}
+	l.req.System = append(slices.Clone(system), ask)
 	return nil
 }
 
@@ -185,7 +189,11 @@ func (g *generator) look(l *loop, t *Turn) bool {
 		if len(t.Calls) > 0 {
 			return true // other tools come first
 		}
-		return g.retry(l, t, call, output, fmt.Errorf("it was not given by calling the tool %q", g.tool))
+		problem := fmt.Errorf("it was not given by calling the tool %q", g.tool)
+		if g.tool == "" {
+			problem = fmt.Errorf("the model stopped with %s", t.Response.StopReason)
+		}
+		return g.retry(l, t, call, output, problem)
 	}
 	if err := g.check(output); err != nil {
 		return g.retry(l, t, call, output, err)
@@ -211,13 +219,14 @@ func (g *generator) end(t *Turn, err error) {
 // output is what a round gives as the value: the input of the tool, or the
 // text.
 func (g *generator) output(t *Turn) (output string, call ToolUse, found bool) {
+	stop := t.Response.StopReason
 	for _, use := range t.Calls {
 		if use.Name == g.tool && g.tool != "" {
 			return string(use.Input), use, true
 		}
 	}
 	text := jsonText(t.Response.Text())
-	return text, ToolUse{}, len(t.Calls) == 0 && t.Response.StopReason.Complete() && (g.tool == "" || json.Valid([]byte(text)))
+	return text, ToolUse{}, len(t.Calls) == 0 && (stop.Complete() || stop == bedrockkit.StopToolUse) && (g.tool == "" || json.Valid([]byte(text)))
 }
 
 // jsonText is a text without the fence that models put around JSON.

@@ -24,7 +24,7 @@ type review struct {
 const (
 	native = "us.anthropic.claude-haiku-4-5-20251001-v1:0" // holds its answer to a schema
 	forced = "us.amazon.nova-pro-v1:0"                     // can be made to call a tool
-	auto   = "cohere.command-r-v1:0"                       // cannot even that
+	auto   = "us.meta.llama3-3-70b-instruct-v1:0"          // cannot even that
 )
 
 // answering is a reply that gives a value in the way that the model has.
@@ -67,7 +67,11 @@ func TestGenerate(t *testing.T) {
 		}
 		assert.Empty(t, req.OutputSchema)
 		require.Len(t, req.Tools, 1)
-		assert.JSONEq(t, schema, string(req.Tools[0].Schema))
+		want := schema
+		if strings.Contains(model, "nova") {
+			want = strings.Replace(schema, `,"additionalProperties":false`, "", 1)
+		}
+		assert.JSONEq(t, want, string(req.Tools[0].Schema))
 		if model == forced {
 			assert.Equal(t, "answer", req.ToolChoice.Name)
 		} else {
@@ -124,9 +128,9 @@ func TestGenerateThatIsCut(t *testing.T) {
 func TestGenerateWithTools(t *testing.T) {
 	eachModel(t, func(t *testing.T, model string) {
 		runs := 0
-		stock := converse.Tool("check_stock", "Says how many.", func(context.Context, stockIn) (int, error) { runs++; return 3, nil })
+		stock := converse.NewTool("check_stock", "Says how many.", func(context.Context, stockIn) (int, error) { runs++; return 3, nil })
 		chat, srv := generator(t, bedrockkit.ModelID(model), func(o *converse.Options) {
-			o.Tools, o.MaxRounds = []converse.Function{stock}, 2
+			o.Tools, o.MaxRounds = []converse.Tool{stock}, 2
 		})
 		srv.Reply(bedrocktest.ToolUse("check_stock", map[string]any{"title": "x"}), answering(model, `{"copies":3}`))
 		got, result, err := converse.Generate[struct {
@@ -176,7 +180,7 @@ func TestGenerateAnything(t *testing.T) {
 }
 
 // A keyword that the service refuses is told in the description, and the
-// answer is held against it here.
+// answer is checked against it here.
 func TestGenerateWithASchemaThatTheServiceRefuses(t *testing.T) {
 	format := &converse.OutputFormat{Schema: json.RawMessage(`{"type":"object","properties":{"stars":{"type":"integer","minimum":1,"maximum":5}},"required":["stars"]}`)}
 	chat, srv := generator(t, native)
@@ -205,16 +209,14 @@ func TestGenerateAnOpenObject(t *testing.T) {
 func TestGenerateResolvesTheModel(t *testing.T) {
 	const profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 	for _, resolved := range []bool{true, false} {
-		chat, srv := generator(t, profile, func(o *converse.Options) {
-			o.Call = []func(*bedrockx.Options){func(o *bedrockx.Options) {
-				o.Resolve = func(context.Context, bedrockkit.ModelID) (bedrockkit.ModelID, error) {
-					if !resolved {
-						return "", errors.New("nobody knows")
-					}
-					return native, nil
+		chat, srv := generator(t, profile, converse.Call(func(o *bedrockx.Options) {
+			o.Resolve = func(context.Context, bedrockkit.ModelID) (bedrockkit.ModelID, error) {
+				if !resolved {
+					return "", errors.New("nobody knows")
 				}
-			}}
-		})
+				return native, nil
+			}
+		}))
 		how := forced
 		if resolved {
 			how = native
@@ -233,15 +235,34 @@ func TestGenerateOfATypeThatCanNotBe(t *testing.T) {
 	var e *bedrockx.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, bedrockkit.ModelID(native), e.Model)
-	assert.ErrorContains(t, err, "needs a schema that is given")
+	assert.ErrorContains(t, err, ".F: encoding/json does not read a func")
 	assert.NotNil(t, result)
 	assert.Empty(t, srv.Requests())
 }
 
+// A model that takes neither an output format nor tools is not asked.
+func TestGenerateOfAModelWithoutTools(t *testing.T) {
+	tried := 0
+	for _, m := range bedrockkit.Models() {
+		if m.Supports(bedrockkit.FeatureTools) != bedrockkit.No || m.Supports(bedrockkit.FeatureStructuredOutput) == bedrockkit.Yes {
+			continue
+		}
+		tried++
+		chat, srv := generator(t, m.ID)
+		_, result, err := converse.Generate[review](t.Context(), chat, ask("q"))
+		require.ErrorIs(t, err, bedrockx.ErrValidation)
+		assert.ErrorContains(t, err, "neither an output format nor tools")
+		assert.NotContains(t, err.Error(), "toolConfig")
+		assert.NotNil(t, result)
+		assert.Empty(t, srv.Requests())
+	}
+	assert.Positive(t, tried)
+}
+
 func TestGenerateWithABrokenTool(t *testing.T) {
 	eachModel(t, func(t *testing.T, model string) {
-		broken := converse.Tool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil })
-		chat, srv := generator(t, bedrockkit.ModelID(model), func(o *converse.Options) { o.Tools = []converse.Function{broken} })
+		broken := converse.NewTool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil })
+		chat, srv := generator(t, bedrockkit.ModelID(model), func(o *converse.Options) { o.Tools = []converse.Tool{broken} })
 		_, _, err := converse.Generate[review](t.Context(), chat, ask("q"))
 		assert.ErrorIs(t, err, bedrockx.ErrValidation)
 		assert.ErrorContains(t, err, `tool "broken"`)
@@ -254,23 +275,23 @@ func TestThinking(t *testing.T) {
 	chat, srv := generator(t, native, func(o *converse.Options) { o.Temperature = &temperature })
 	srv.Reply(bedrocktest.Reasoning("Hm.").Text("Yes."))
 	req := ask("q")
-	req.Thinking, req.AdditionalFields = 4000, json.RawMessage(` { "top_k": 5 } `)
+	req.Thinking, req.AdditionalFields = 4000, json.RawMessage(` { "top_a": 5 } `)
 	resp, err := chat.Send(t.Context(), req)
 	require.NoError(t, err)
 	assert.Equal(t, "Yes.", resp.Text())
 	assert.JSONEq(t, `{"messages":[{"role":"user","content":[{"text":"q"}]}],"inferenceConfig":{"maxTokens":6048},
-		"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":4000},"top_k":5}}`, string(srv.Requests()[0].Body))
+		"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":4000},"top_a":5}}`, string(srv.Requests()[0].Body))
 
 	half := 0.5
 	for name, change := range map[string]func(*converse.Request){
-		"at least 1024":             func(r *converse.Request) { r.Thinking = 1000 },
-		"it is -1":                  func(r *converse.Request) { r.Thinking = -1 },
-		"has to hold the answer":    func(r *converse.Request) { r.MaxTokens = 4000 },
-		"inferenceConfig.temp":      func(r *converse.Request) { r.Temperature = &half },
-		"inferenceConfig.topP":      func(r *converse.Request) { r.TopP = &half },
-		"made to call":              func(r *converse.Request) { r.ToolChoice.Any = true },
-		"a thinking of their own":   func(r *converse.Request) { r.AdditionalFields = json.RawMessage(`{"thinking":{}}`) },
-		"it is for models of Anthr": func(r *converse.Request) { r.Model = forced },
+		"at least 1024":               func(r *converse.Request) { r.Thinking = 1000 },
+		"it is -2":                    func(r *converse.Request) { r.Thinking = -2 },
+		"the thinking and the answer": func(r *converse.Request) { r.MaxTokens = 4000 },
+		"inferenceConfig.temp":        func(r *converse.Request) { r.Temperature = &half },
+		"inferenceConfig.topP":        func(r *converse.Request) { r.TopP = &half },
+		"made to call":                func(r *converse.Request) { r.ToolChoice.Any = true },
+		"as an additional field":      func(r *converse.Request) { r.AdditionalFields = json.RawMessage(`{"thinking":{}}`) },
+		"is for models of Anthr":      func(r *converse.Request) { r.Model = forced },
 	} {
 		bad := ask("q")
 		bad.Thinking = 4000

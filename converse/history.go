@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// OpenCalls are the tool calls at the end of a history that have no result
-// yet, in their order. Such a history cannot be sent: [Answer] gives the
-// results, and [Options.Resume] runs the calls.
+// OpenCalls returns the tool calls at the end of a history that have no result yet, in
+// order. Such a history cannot be sent: add the results with [Answer], or run the
+// calls with [Options.Resume].
 func OpenCalls(history []Message) []ToolUse {
 	uses, content := lastCalls(history)
 	answered := make(map[string]bool, len(content))
@@ -19,7 +19,7 @@ func OpenCalls(history []Message) []ToolUse {
 	return slices.DeleteFunc(uses, func(use ToolUse) bool { return answered[use.ID] })
 }
 
-// noResult is what the model is told of a call that nobody answers any more.
+// noResult is what the model reads of a call that nobody answers any more.
 const noResult = "There is no result: the call was interrupted."
 
 // lastCalls are the tool uses of the last answer and the content of the user's
@@ -36,15 +36,20 @@ func lastCalls(history []Message) (uses []ToolUse, results Contents) {
 	return uses, results
 }
 
-// Answer returns the history with the results of open calls, in the order of
-// the calls. A result that belongs to no open call is an error.
+// Answer adds the results of open calls to a history, in the order of the calls. It
+// returns an error if a result does not belong to an open call.
 func Answer(history []Message, results ...ToolResult) ([]Message, error) {
 	uses, content := lastCalls(history)
-	open := make(map[string]bool)
-	for _, use := range OpenCalls(history) {
+	open := make(map[string]bool, len(uses))
+	for _, use := range uses {
 		open[use.ID] = true
 	}
-	given := make(map[string]Contents)
+	for _, c := range content {
+		if r, ok := c.(ToolResult); ok {
+			delete(open, r.ToolUseID)
+		}
+	}
+	given := make(map[string]Contents, len(results))
 	for _, r := range results {
 		if !open[r.ToolUseID] {
 			return nil, fmt.Errorf("there is no open call %q; converse.OpenCalls lists them", r.ToolUseID)
@@ -53,35 +58,30 @@ func Answer(history []Message, results ...ToolResult) ([]Message, error) {
 		given[r.ToolUseID] = Contents{r}
 	}
 	var others Contents
-	called := make(map[string]bool, len(uses))
-	for _, use := range uses {
-		called[use.ID] = true
-	}
 	for _, c := range content {
-		if r, ok := c.(ToolResult); ok && called[r.ToolUseID] {
+		if r, ok := c.(ToolResult); ok && slices.ContainsFunc(uses, func(use ToolUse) bool { return use.ID == r.ToolUseID }) {
 			given[r.ToolUseID] = append(given[r.ToolUseID], r)
 		} else {
 			others = append(others, c)
 		}
 	}
-	answer := Message{Role: RoleUser}
+	answer := Message{Role: RoleUser, Content: make(Contents, 0, len(uses)+len(others))}
 	for _, use := range uses {
 		answer.Content = append(answer.Content, given[use.ID]...)
 		delete(given, use.ID)
 	}
 	answer.Content = append(answer.Content, others...)
-	history = slices.Clone(history)
 	if n := len(history); n > 0 && history[n-1].Role == RoleUser {
 		history = history[:n-1]
 	}
-	if len(answer.Content) > 0 {
-		history = append(history, answer)
+	if len(answer.Content) == 0 {
+		return slices.Clone(history), nil
 	}
-	return history, nil
+	return append(slices.Clip(history), answer), nil
 }
 
-// Append returns the history with a message behind it. Roles alternate, so the
-// content of a message of the role of the last one is put into that one.
+// Append returns the history with a message added at its end. Roles must alternate, so
+// if the last message has the same role, the content is added to that message.
 func Append(history []Message, m Message) []Message {
 	history = slices.Clone(history)
 	if last := len(history) - 1; last >= 0 && history[last].Role == m.Role {

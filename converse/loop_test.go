@@ -76,9 +76,7 @@ func TestStopReasonTable(t *testing.T) {
 }
 
 // once makes one attempt of each request.
-func once(o *converse.Options) {
-	o.Call = append(o.Call, func(o *bedrockx.Options) { o.MaxAttempts = 1 })
-}
+var once = converse.Call(func(o *bedrockx.Options) { o.MaxAttempts = 1 })
 
 func use(title string) *bedrocktest.Reply {
 	return bedrocktest.ToolUse("check_stock", map[string]any{"title": title}).Usage(bedrockkit.Usage{InputTokens: 1000, OutputTokens: 100})
@@ -99,7 +97,8 @@ func TestLoopBounds(t *testing.T) {
 		{"calls", func(o *converse.Options) { o.MaxToolCalls = 2 }, converse.ErrMaxToolCalls, 3, 2},
 		{"no calls", func(o *converse.Options) { o.MaxToolCalls = -1 }, converse.ErrMaxToolCalls, 1, 0},
 		{"tokens", func(o *converse.Options) { o.MaxRunTokens = 2000 }, converse.ErrMaxRunTokens, 2, 1},
-		{"cost", func(o *converse.Options) { o.MaxRunCost = dollars("0.003") }, converse.ErrMaxRunCost, 2, 1},
+		{"cost", func(o *converse.Options) { o.MaxRunCost = new(pricing.MustAmount("0.003")) }, converse.ErrMaxRunCost, 2, 1},
+		{"no cost", func(o *converse.Options) { o.MaxRunCost = new(pricing.Amount) }, converse.ErrMaxRunCost, 1, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,19 +119,11 @@ func TestLoopBounds(t *testing.T) {
 	}
 }
 
-func dollars(s string) pricing.Amount {
-	a, err := pricing.ParseAmount(s)
-	if err != nil {
-		panic(err)
-	}
-	return a
-}
-
 // A bound on money that nobody can count is reached.
 func TestLoopWithoutAPriceHasReachedItsCost(t *testing.T) {
 	chat, srv, runs := newChat(t, func(o *converse.Options) {
 		o.Model = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc" // says nothing of its model
-		o.MaxRunCost = dollars("10")
+		o.MaxRunCost = new(pricing.MustAmount("10"))
 	})
 	srv.Reply(use("Berserk"))
 	result, err := run(t, false, chat, ask("q"))
@@ -145,12 +136,12 @@ func TestLoopWithoutAPriceHasReachedItsCost(t *testing.T) {
 func TestLoopEndsWithItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
-		wait := converse.Tool("wait", "Waits.", func(ctx context.Context, _ struct{}) (string, error) {
+		wait := converse.NewTool("wait", "Waits.", func(ctx context.Context, _ struct{}) (string, error) {
 			<-ctx.Done()
 			return "", ctx.Err()
 		})
 		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) {
-			o.Model, o.Tools, o.MaxRunTime = model, []converse.Function{wait}, 10*time.Second
+			o.Model, o.Tools, o.MaxRunTime = model, []converse.Tool{wait}, 10*time.Second
 		})
 		srv.Reply(bedrocktest.ToolUse("wait", nil))
 		began := time.Now()
@@ -252,7 +243,7 @@ func TestTurnsThatAreChanged(t *testing.T) {
 
 // What the caller adds beside a call that waits is not lost.
 func TestTurnsAddBesideAnOpenCall(t *testing.T) {
-	pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil },
+	pay := converse.NewTool("pay", "Pays.", func(context.Context, struct{}) (string, error) { return "paid", nil },
 		func(o *converse.ToolOptions) { o.Approval = true })
 	chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = append(o.Tools, pay) })
 	srv.Reply(bedrocktest.ToolUse("pay", nil))
@@ -281,8 +272,8 @@ func TestTurnsAddBesideAnOpenCall(t *testing.T) {
 func TestForcedToolGetsItsInput(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
 		var got stockIn
-		stock := converse.Tool("check_stock", "Says how many.", func(_ context.Context, in stockIn) (int, error) { got = in; return 3, nil })
-		chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = []converse.Function{stock} })
+		stock := converse.NewTool("check_stock", "Says how many.", func(_ context.Context, in stockIn) (int, error) { got = in; return 3, nil })
+		chat, srv, _ := newChat(t, func(o *converse.Options) { o.Tools = []converse.Tool{stock} })
 		srv.Reply(use("Berserk"), bedrocktest.Text("Three."))
 		req := ask("Berserk?")
 		req.ToolChoice.Tool = "check_stock"
@@ -310,10 +301,10 @@ func TestTurnsErrorComesOnceAndLast(t *testing.T) {
 func TestLoopWaitsForTheUser(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
 		var paid atomic.Int32
-		size := converse.Tool("ask_size", "Asks for the size.", func(context.Context, struct{}) (string, error) {
+		size := converse.NewTool("ask_size", "Asks for the size.", func(context.Context, struct{}) (string, error) {
 			return "", converse.Ask("S or M?")
 		})
-		pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
+		pay := converse.NewTool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
 			paid.Add(1)
 			return "paid", nil
 		}, func(o *converse.ToolOptions) { o.Approval = true })
@@ -373,7 +364,7 @@ func TestApproval(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			ran := false
-			pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
+			pay := converse.NewTool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
 				ran = true
 				return "paid", nil
 			}, func(o *converse.ToolOptions) { o.Approval = true })
@@ -399,7 +390,7 @@ func TestApproval(t *testing.T) {
 
 func TestToolEndsTheLoop(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
-		hand := converse.Tool("hand_over", "Hands over to a person.", func(context.Context, struct{}) (string, error) {
+		hand := converse.NewTool("hand_over", "Hands over to a person.", func(context.Context, struct{}) (string, error) {
 			return "", converse.Stop("a person takes over")
 		})
 		chat, srv, runs := newChat(t, func(o *converse.Options) { o.Tools = append(o.Tools, hand) })
@@ -490,7 +481,7 @@ func TestLoopKeepsNoReasoningWithoutItsEnd(t *testing.T) {
 func TestLoopRunsNoToolThatWasNotOffered(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
 		var deleted atomic.Int32
-		remove := converse.Tool("delete_all", "Deletes.", func(context.Context, struct{}) (string, error) {
+		remove := converse.NewTool("delete_all", "Deletes.", func(context.Context, struct{}) (string, error) {
 			deleted.Add(1)
 			return "deleted", nil
 		})

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 	"strings"
 )
 
-// Role is who a message is from.
+// Role says who wrote a message.
 type Role string
 
-// The roles. Few models take messages of RoleSystem, which stand between the
-// turns; for the others there is Request.System.
+// The roles. Only a few models take messages of RoleSystem between the turns. For the
+// others, use Request.System.
 const (
 	RoleUser      Role = "user"
 	RoleAssistant Role = "assistant"
@@ -24,23 +25,23 @@ type Message struct {
 	Content Contents `json:"content"`
 }
 
-// User returns a user's message of one text.
+// User returns a message of the user with one text.
 func User(text string) Message {
-	return Message{Role: RoleUser, Content: Contents{Text(text)}}
+	return Message{Role: RoleUser, Content: Texts(text)}
 }
 
-// Assistant returns an assistant's message of one text.
+// Assistant returns a message of the assistant with one text.
 func Assistant(text string) Message {
-	return Message{Role: RoleAssistant, Content: Contents{Text(text)}}
+	return Message{Role: RoleAssistant, Content: Texts(text)}
 }
 
-// UserContent returns a user's message of any content, such as a picture and a
+// UserContent returns a message of the user with any content, such as a picture and a
 // question about it.
 func UserContent(content ...Content) Message {
 	return Message{Role: RoleUser, Content: content}
 }
 
-// Text is all text of the message, cited text included.
+// Text returns all text of the message, including cited text.
 func (m Message) Text() string {
 	var b strings.Builder
 	for _, c := range m.Content {
@@ -54,7 +55,7 @@ func (m Message) Text() string {
 	return b.String()
 }
 
-// ToolUses are the calls that the message asks for, in their order.
+// ToolUses returns the tool calls that the message asks for, in order.
 func (m Message) ToolUses() []ToolUse {
 	var uses []ToolUse
 	for _, c := range m.Content {
@@ -65,7 +66,7 @@ func (m Message) ToolUses() []ToolUse {
 	return uses
 }
 
-// MarshalJSON writes the message as the Converse API has it.
+// MarshalJSON writes the message in the form of the Converse API.
 func (m Message) MarshalJSON() ([]byte, error) {
 	return m.appendJSON(nil)
 }
@@ -81,11 +82,20 @@ func (m Message) appendJSON(b []byte) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Contents is a list of content that JSON can read, which a list of an
-// interface type could not.
+// Contents is a list of content. Unlike a slice of an interface type, it can be read
+// from JSON.
 type Contents []Content
 
-// MarshalJSON writes the blocks as the Converse API has them.
+// Texts returns texts as content, such as for a system prompt.
+func Texts(texts ...string) Contents {
+	contents := make(Contents, len(texts))
+	for i, text := range texts {
+		contents[i] = Text(text)
+	}
+	return contents
+}
+
+// MarshalJSON writes the blocks in the form of the Converse API.
 func (c Contents) MarshalJSON() ([]byte, error) {
 	return appendContents(nil, c)
 }
@@ -98,7 +108,7 @@ func (c *Contents) UnmarshalJSON(data []byte) error {
 		*c = nil
 		return nil
 	}
-	blocks, isList := entries(data, '[')
+	blocks, isList := jsonscan.Entries(data, '[')
 	if !isList {
 		return errors.New("content is not a list of blocks")
 	}
@@ -113,7 +123,7 @@ func (c *Contents) UnmarshalJSON(data []byte) error {
 func decodeContents(blocks []member, within int) (Contents, error) {
 	contents := make(Contents, 0, len(blocks))
 	for i, block := range blocks {
-		c, err := decodeContent(block.value, within)
+		c, err := decodeContent(block.Value, within)
 		if err != nil {
 			return nil, fmt.Errorf("content[%d]: %w", i, err)
 		}

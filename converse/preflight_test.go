@@ -3,6 +3,7 @@ package converse
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"iter"
@@ -219,11 +220,61 @@ func (c *choices) messages() []Message {
 	return messages
 }
 
+// model is one of the table, by its own id or by a profile, or one that nobody
+// knows.
+func (c *choices) model() bedrockkit.ModelID {
+	switch c.n(8) {
+	case 0, 1, 2:
+		return pick[bedrockkit.ModelID](c, "us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.amazon.nova-pro-v1:0", "us.anthropic.claude-opus-4-6-v1",
+			"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1")
+	}
+	all := bedrockkit.Models()
+	m := all[(int(c.next())<<8|int(c.next()))%len(all)]
+	if len(m.Profiles) > 0 && !c.odd() {
+		return m.Profiles[c.n(len(m.Profiles))].ID
+	}
+	if len(m.IDs) == 0 {
+		return m.ID
+	}
+	return m.IDs[c.n(len(m.IDs))]
+}
+
+// reasoning sets what is about thinking and sampling.
+func (c *choices) reasoning(r *Request) {
+	// A budget for another family, one beside the model's own field, and an effort
+	// for a model that does not think are in no body.
+	s := known(r.Model)
+	if s.claude() {
+		r.Thinking = pick(c, 0, 2000, NoThinking, 1000)
+	}
+	if !s.no(bedrockkit.FeatureThinking) {
+		r.Effort = pick(c, "", "low", "high", "xhigh", "max", "minimal", "none")
+	}
+	r.MaxTokens = pick(c, 0, 100, 3000, NoMaxTokens, 1<<20)
+	r.Temperature = pick(c, nil, ptr(1.0), ptr(0.5))
+	r.TopP = pick(c, nil, ptr(0.99), ptr(0.5))
+	r.StopSequences = pick(c, nil, []string{"STOP"}, []string{" "})
+	if r.Thinking != 0 {
+		return
+	}
+	if !s.claude() {
+		own := `{"reasoning_effort":"minimal"}`
+		if s.Thinking.Kind == bedrockkit.ThinkingNova {
+			own = pick(c, `{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}`, `{"reasoningConfig":{"type":"disabled","maxReasoningEffort":"high"}}`)
+		}
+		if r.Effort == "" { // which of two counts is for the model to say
+			r.AdditionalFields = json.RawMessage(pick(c, ``, own, `{"top_k":5}`))
+		}
+		return
+	}
+	r.AdditionalFields = json.RawMessage(pick(c, ``, `{"top_k":5}`, `{"thinking":{"type":"adaptive"}}`, `{"thinking":{"type":"disabled"}}`, `{"thinking":{"type":"between_tools"}}`,
+		`{"thinking":{"type":"enabled","budget_tokens":2048}}`, `{"thinking":{"type":"enabled","budget_tokens":5}}`,
+		`{"thinking":{"type":"enabled","budget_tokens":4096},"anthropic_beta":["interleaved-thinking-2025-05-14"]}`, `{"output_config":{"effort":"max"}}`))
+}
+
 func (c *choices) request() Request {
 	r := Request{Messages: c.messages()}
-	r.Model = pick[bedrockkit.ModelID](c, "us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.amazon.nova-pro-v1:0", "anthropic.claude-3-haiku-20240307-v1:0",
-		"us.anthropic.claude-opus-4-6-v1", "amazon.titan-text-express-v1", "deepseek.r1-v1:0", "mistral.mistral-7b-instruct-v0:2", "anthropic.claude-3-7-sonnet-20250219-v1:0",
-		"arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1")
+	r.Model = c.model()
 	if c.next()%4 != 3 {
 		for range 1 + c.n(3) {
 			r.Tools = append(r.Tools, ToolSpec{Name: c.name() + fmt.Sprint(len(r.Tools)), Description: pick(c, "d", ""), InputSchema: json.RawMessage(pick(c, `{"type":"object"}`, `{"type":"string"}`, `[]`, `{`, ``)), Strict: c.odd()})
@@ -252,15 +303,18 @@ func (c *choices) request() Request {
 		r.TopP = pick(c, nil, ptr(1.0), ptr(-0.1))
 		r.StopSequences = pick(c, nil, []string{"STOP"}, []string{""}, make([]string, 2501))
 	}
-	if c.odd() {
-		r.OutputFormat = &OutputFormat{Schema: json.RawMessage(pick(c, `{"type":"object"}`, ``, `[]`, `{`)), Name: pick(c, "", "n")}
+	if c.n(4) == 3 {
+		c.reasoning(&r)
 	}
 	if c.odd() {
-		r.Guardrail = Guardrail{ID: pick(c, "gr1", "GR", ""), Version: pick(c, "1", "0", ""), Trace: pick(c, "", "enabled", "on"), StreamMode: pick(c, "", "async", "both")}
+		r.OutputFormat = &OutputFormat{Schema: json.RawMessage(pick(c, schemas...)), Name: pick(c, "", "n")}
+	}
+	if c.odd() {
+		r.Guardrail = bedrockkit.Guardrail{ID: pick(c, "gr1", "GR", ""), Version: pick(c, "1", "0", ""), Trace: pick(c, "", bedrockkit.GuardrailTraceEnabled, "on"), StreamMode: pick(c, "", bedrockkit.GuardrailAsync, "both")}
 	}
 	if c.odd() {
 		r.ServiceTier = pick[bedrockkit.ServiceTier](c, "flex", "fast")
-		r.Latency = pick(c, "", LatencyOptimized, "fast")
+		r.Latency = pick(c, "", bedrockkit.LatencyOptimized, "fast")
 	}
 	if c.odd() {
 		r.PromptVariables = map[string]string{"a": "b"}
@@ -271,6 +325,19 @@ func (c *choices) request() Request {
 		r.ResponseFields = pick(c, nil, []string{"/stop_sequence"}, []string{""}, []string{"a"}, []string{"/a~2"}, []string{"/a~1b/" + strings.Repeat("x", 255)}, make([]string, 11))
 	}
 	return r
+}
+
+// schemas are for output formats: some that are no object, some that the service
+// cannot hold an answer to, and some that are put so that it can.
+var schemas = []string{
+	`{"type":"object"}`, ``, `[]`, `{`, `{}`,
+	`{"type":"object","properties":{"n":{"type":"integer","minimum":1},"s":{"type":["string","null"],"minLength":2}},"required":["n"]}`,
+	`{"type":"object","properties":{"m":{"type":"object","additionalProperties":{"type":"string"}}}}`,
+	`{"type":"object","additionalProperties":true}`,
+	`{"properties":{"l":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":2,"uniqueItems":true}},"$defs":{"a":{"type":"object","properties":{"b":{"$ref":"#/$defs/b"}}},"b":{"enum":[1,{"a":[]}]}}}`,
+	`{"properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"anyOf":[{"type":"null"},{"properties":{"a":{"$ref":"#/$defs/a"}}}]}}}`,
+	`{"properties":{"a":{"$ref":"https://example.com/a.json"}}}`,
+	`{"oneOf":[{"type":"object"},{"type":"string","maxLength":9,"format":"color"}],"$schema":"x"}`,
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -298,12 +365,17 @@ func newOracle(tb testing.TB) func(Request) (bool, string) {
 	fake, err := bedrocktest.New(func(o *bedrocktest.Options) {
 		o.InProcess, o.Responder, o.KeepRequests = true, bedrocktest.Echo, 1
 		o.Guardrails = []bedrocktest.Guardrail{{ID: "gr1", Version: "1"}}
+		// The preflight counts no tokens, and takes models that have ended or that an
+		// account does not see: that they are there only the service can know.
+		o.AllowEnded = true
+		o.Ignore = []bedrocktest.Rule{bedrocktest.RuleModel, bedrocktest.RuleWindow}
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { fake.Close() })
 	client := fake.HTTPClient()
 	return func(r Request) (bool, string) {
-		body, err := r.appendBody(nil, bedrockx.OpConverseStream)
+		r.OutputFormat = r.OutputFormat.closed() // as it goes out
+		body, err := r.appendBody(nil, bedrockkit.OpConverseStream, known(r.Model))
 		if err != nil {
 			return false, err.Error()
 		}
@@ -326,7 +398,7 @@ func newOracle(tb testing.TB) func(Request) (bool, string) {
 }
 
 func preflightStream(r Request) error {
-	return r.preflight(bedrockx.OpConverseStream, bedrockkit.Capabilities)
+	return r.preflight(bedrockkit.OpConverseStream, known(r.Model))
 }
 
 // checkAgreement holds the preflight of a request against the fake.
@@ -335,16 +407,18 @@ func checkAgreement(t *testing.T, takes func(Request) (bool, string), r Request)
 	err := preflightStream(r)
 	taken, said := takes(r)
 	if taken != (err == nil) {
-		body, _ := r.appendBody(nil, bedrockx.OpConverseStream)
+		body, _ := r.appendBody(nil, bedrockkit.OpConverseStream, known(r.Model))
 		t.Fatalf("the service takes it: %v (%s)\nour error: %v\nmodel %s\n%s", taken, said, err, r.Model, body)
 	}
 	return taken
 }
 
-// Preflight passes exactly what the service takes.
+var requests = flag.Int("requests", 2000, "how many random requests the preflight and the fake are held against each other by")
+
+// Preflight passes exactly what the service takes, of every model of the table.
 func TestPreflightAgreesWithTheService(t *testing.T) {
 	takes := newOracle(t)
-	taken, all := 0, 2000
+	taken, all := 0, *requests
 	for r := range randomRequests(all) {
 		if checkAgreement(t, takes, r) {
 			taken++
@@ -382,7 +456,7 @@ func TestPreflightFindsAllAtOnce(t *testing.T) {
 		Messages: []Message{
 			{Role: RoleUser, Content: Contents{Text("the SECRET prompt"), Document{Name: "the SECRET name!", Bytes: []byte("x")}, Image{Format: "bmp"}}},
 			{Role: RoleAssistant, Content: Contents{ToolUse{ID: "t1", Name: "search", Input: json.RawMessage(`[1]`)}}},
-			{Role: RoleUser, Content: Contents{ToolResult{ToolUseID: "t2", Content: Contents{Text("SECRET"), Text(" ")}}}},
+			{Role: RoleUser, Content: Contents{ToolResult{ToolUseID: "t2", Content: Contents{Text("SECRET"), Text("\xff")}}}},
 		},
 		System:      Contents{Text("")},
 		Temperature: ptr(2.0),
@@ -426,12 +500,39 @@ func TestPreflightGoesByTheTableOfCapabilities(t *testing.T) {
 	r := Request{Model: "example.new-model-v1:0", Messages: []Message{UserContent(Text("what is it?"), Image{Format: "png", Bytes: []byte("x")})}}
 	assert.NoError(t, Preflight(r))
 	table := func(bedrockkit.ModelID) (bedrockkit.Capability, bool) {
-		return bedrockkit.Capability{Features: bedrockkit.FeatureSystem}, true
+		return bedrockkit.Capability{Features: bedrockkit.Features{Yes: bedrockkit.FeatureSystem, No: bedrockkit.FeatureImages}}, true
 	}
-	assert.ErrorContains(t, r.preflight(bedrockx.OpConverse, table), "messages[0].content[1].image: the model takes no images")
+	assert.ErrorContains(t, r.preflight(bedrockkit.OpConverse, subjectIn(table, r.Model)), "messages[0].content[1].image: the model takes no images")
 }
 
 // Each fault alone: we say where it is, and the service refuses it as well.
+// The bounds on files are those of the model.
+func TestPreflightBoundsFilesByModel(t *testing.T) {
+	const sonnet, nova = "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-pro-v1:0"
+	check := func(model bedrockkit.ModelID, content ...Content) error {
+		return Preflight(Request{Model: model, Messages: []Message{UserContent(append([]Content{Text("?")}, content...)...)}})
+	}
+	big := make([]byte, 5<<20)
+	file := func(format string) Document { return Document{Format: format, Name: "a", Bytes: big} }
+	assert.NoError(t, check(sonnet, file("pdf")))
+	assert.NoError(t, check(nova, file("pdf")))
+	assert.NoError(t, check(nova, file("docx")))
+	assert.ErrorContains(t, check(sonnet, file("docx")), "4718592 are allowed")
+	assert.ErrorContains(t, check("anthropic.claude-3-opus-20240229-v1:0", file("pdf")), "4718592 are allowed")
+	assert.NoError(t, check(sonnet, slices.Repeat([]Content{Image{Format: "png", Bytes: big}}, 21)...))
+	var near, far []Content
+	for i := range 6 {
+		near = append(near, Document{Format: "txt", Name: fmt.Sprint("d", i), Bytes: []byte("x")})
+		far = append(far, Document{Format: "pdf", Name: fmt.Sprint("d", i), S3URI: "s3://bucket/a.pdf"})
+	}
+	assert.ErrorContains(t, check(nova, near...), "document number 6")
+	assert.NoError(t, check(nova, far...))
+	assert.ErrorContains(t, check(sonnet, far...), "document number 6")
+
+	inResult := Request{Model: sonnet, Tools: []ToolSpec{searchTool}, Messages: []Message{User("a"), {RoleAssistant, Contents{use("t1")}}, UserContent(ToolResult{ToolUseID: "t1", Content: near})}}
+	assert.ErrorContains(t, Preflight(inResult), "toolResult.content[5].document: it is the request's document number 6")
+}
+
 // A pointer to content is content to the compiler.
 func TestPreflightFindsPointers(t *testing.T) {
 	text := Text("q")
@@ -475,10 +576,8 @@ func TestPreflightFindsEachFault(t *testing.T) {
 		{"messages[0].content[1].a", more(Raw(`{"a":null}`))},
 		{"messages[0].content[1].image.format", more(Image{Format: "bmp", Bytes: data})},
 		{"messages[0].content[1].image.source", more(Image{Format: "png"})},
-		{"messages[0].content[1].image.source.bytes", more(Image{Format: "png", Bytes: make([]byte, maxImageBytes+1)})},
 		{"messages[0].content[1].image.source.s3Location.uri", more(Image{Format: "png", S3URI: "http://bucket/key"})},
 		{"messages[0].content[1].image.source.s3Location.bucketOwner", more(Image{Format: "png", S3URI: "s3://bucket/key", S3Owner: "me"})},
-		{"messages[0].content", more(slices.Repeat([]Content{Image{Format: "png", Bytes: data}}, maxImages+1)...)},
 		{"messages[0].content[1].image", on(micro, more(Image{Format: "png", Bytes: data}))},
 		{"messages[1].content[1].image", answer(use("t1"), Image{Format: "png", Bytes: data})},
 		{"messages[0].content[1].video", more(Video{Format: "mp4", Bytes: data})},
@@ -486,7 +585,7 @@ func TestPreflightFindsEachFault(t *testing.T) {
 		{"messages[0].content[1].document.name", more(Document{Format: "pdf", Name: "a  b", Bytes: data})},
 		{"messages[0].content[1].document.format", more(Document{Format: "exe", Name: "a", Bytes: data})},
 		{"messages[0].content[1].document.source", more(Document{Format: "pdf", Name: "a"})},
-		{"messages[0].content[1].document.source.bytes", more(Document{Format: "pdf", Name: "a", Bytes: make([]byte, maxDocumentBytes+1)})},
+		{"messages[0].content[1].document.source.bytes", more(Document{Format: "csv", Name: "a", Bytes: make([]byte, maxDocumentBytes+1)})},
 		{"messages[0].content[1].document.source.content", more(Document{Name: "a", Chunks: []string{}})},
 		{"messages[0].content[2].document.name", more(pdf("a"), pdf("a"))},
 		{"messages[0].content[6].document", more(pdf("a"), pdf("b"), pdf("c"), pdf("d"), pdf("e"), pdf("f"))},
@@ -515,7 +614,7 @@ func TestPreflightFindsEachFault(t *testing.T) {
 		{"messages[1].content[1].toolUse.toolUseId", answer(use("t1"), use("t1"))},
 		{"messages[2].content[0].toolResult.status", results(ToolResult{ToolUseID: "t1", Status: "x"})},
 		{"messages[2].content[0].toolResult.content", results(ToolResult{ToolUseID: "t1", Status: ToolError})},
-		{"messages[2].content[0].toolResult.content[0].text", results(result("t1", " "))},
+		{"messages[2].content[0].toolResult.content", results(ToolResult{ToolUseID: "t1", Status: ToolError, Content: Contents{Text(" ")}})},
 		{"messages[2].content[0].toolResult.content[0].json", results(ToolResult{ToolUseID: "t1", Content: Contents{JSON(`[]`)}})},
 		{"messages[2].content[0].toolResult.content[0]", results(ToolResult{ToolUseID: "t1", Content: Contents{CachePoint{}}})},
 		{"messages[2].content[0].toolResult.content[0].document.name", results(ToolResult{ToolUseID: "t1", Content: Contents{Document{Format: "pdf", Name: "a_b", Bytes: data}}})},
@@ -537,17 +636,17 @@ func TestPreflightFindsEachFault(t *testing.T) {
 		{"system[0].cachePoint", func(r *Request) { r.System = Contents{CachePoint{}} }},
 		{"system[0]", func(r *Request) { r.System = Contents{Image{Format: "png", Bytes: data}} }},
 		{"system", on(mistral, func(r *Request) { r.Messages, r.Tools, r.System = r.Messages[:1], nil, Contents{Text("s")} })},
-		{"inferenceConfig.maxTokens", func(r *Request) { r.MaxTokens = -1 }},
+		{"inferenceConfig.maxTokens", func(r *Request) { r.MaxTokens = 1<<31 - 1; r.MaxTokens++ }},
 		{"inferenceConfig.temperature", func(r *Request) { r.Temperature = ptr(1.1) }},
 		{"inferenceConfig.topP", func(r *Request) { r.TopP = ptr(-0.1) }},
 		{"inferenceConfig.stopSequences", func(r *Request) { r.StopSequences = slices.Repeat([]string{"x"}, maxStopSequences+1) }},
 		{"inferenceConfig.stopSequences[1]", func(r *Request) { r.StopSequences = []string{"x", ""} }},
 		{"outputConfig.textFormat.structure.jsonSchema.schema", func(r *Request) { r.OutputFormat = &OutputFormat{Schema: json.RawMessage(`[]`)} }},
 		{"outputConfig", on("us.amazon.nova-pro-v1:0", func(r *Request) { r.OutputFormat = &OutputFormat{Schema: json.RawMessage(`{}`)} })},
-		{"guardrailConfig.guardrailIdentifier", func(r *Request) { r.Guardrail = Guardrail{ID: "GR", Version: "1"} }},
-		{"guardrailConfig.guardrailVersion", func(r *Request) { r.Guardrail = Guardrail{ID: "gr1", Version: "0"} }},
-		{"guardrailConfig.trace", func(r *Request) { r.Guardrail = Guardrail{ID: "gr1", Version: "1", Trace: "on"} }},
-		{"guardrailConfig.streamProcessingMode", func(r *Request) { r.Guardrail = Guardrail{ID: "gr1", Version: "1", StreamMode: "on"} }},
+		{"guardrailConfig.guardrailIdentifier", func(r *Request) { r.Guardrail = bedrockkit.Guardrail{ID: "GR", Version: "1"} }},
+		{"guardrailConfig.guardrailVersion", func(r *Request) { r.Guardrail = bedrockkit.Guardrail{ID: "gr1", Version: "0"} }},
+		{"guardrailConfig.trace", func(r *Request) { r.Guardrail = bedrockkit.Guardrail{ID: "gr1", Version: "1", Trace: "on"} }},
+		{"guardrailConfig.streamProcessingMode", func(r *Request) { r.Guardrail = bedrockkit.Guardrail{ID: "gr1", Version: "1", StreamMode: "on"} }},
 		{"serviceTier.type", func(r *Request) { r.ServiceTier = "fast" }},
 		{"performanceConfig.latency", func(r *Request) { r.Latency = "fast" }},
 		{"requestMetadata", func(r *Request) { r.Metadata = map[string]string{"k": "é"} }},

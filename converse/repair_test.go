@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,11 @@ var searchTool = ToolSpec{Name: "search", Description: "Searches.", InputSchema:
 
 func use(id string) ToolUse {
 	return ToolUse{ID: id, Name: "search", Input: json.RawMessage(`{"q":"x"}`)}
+}
+
+// other is a call with another input than that of use.
+func other(id string) ToolUse {
+	return ToolUse{ID: id, Name: "search", Input: json.RawMessage(`{"q":"y"}`)}
 }
 
 func result(id, text string) ToolResult {
@@ -44,7 +50,7 @@ func TestRepair(t *testing.T) {
 		{"blank and nil", []Message{user(Text(" "), Text("a"), nil), assistant(Text("\n")), User("b")}, []Message{user(Text("a"), Text("b"))},
 			[]string{"messages[0].content[0]: a blank text was left out", "messages[0].content[2]: nil was left out", "messages[1].content[0]: a blank text was left out",
 				"messages[1]: an empty message was left out", "messages[2]: it was put into the message before, which has the same role"}},
-		{"no UTF-8", []Message{User("a\xffb")}, []Message{User("a\uFFFDb")}, []string{"messages[0].content[0]: bytes that are no UTF-8 were replaced"}},
+		{"no UTF-8", []Message{User("a\xffb")}, []Message{User("a\uFFFDb")}, []string{"messages[0].content[0]: bytes that are not UTF-8 were replaced"}},
 		{"result without a use", []Message{user(result("t0", "old"), Text("a")), Assistant("b"), User("c")}, []Message{User("a"), Assistant("b"), User("c")},
 			[]string{`messages[0].content[0]: the result for "t0" was left out: there is no such tool use in the message before`}},
 		{"only a result without a use", []Message{user(result("t0", "old")), Assistant("b"), User("c")}, []Message{User("c")},
@@ -66,10 +72,16 @@ func TestRepair(t *testing.T) {
 			[]string{"messages[1].content[0]: the tool's name was made legal", "messages[1].content[0]: the tool use's id was made legal", "messages[2].content[0]: the tool use's id was made legal"}},
 		{"same id twice", []Message{User("a"), assistant(use("t1"), use("t1")), user(result("t1", "one"), result("t1", "again"))},
 			[]Message{User("a"), assistant(use("t1")), user(result("t1", "one"))},
-			[]string{`messages[1].content[1]: a second tool use with the id "t1" was left out`, `messages[2].content[1]: a second result for "t1" was left out`}},
+			[]string{`messages[1].content[1]: a copy of the tool use "t1" was left out`, `messages[2].content[1]: a second result for "t1" was left out`}},
+		{"same id of two calls", []Message{User("a"), assistant(use("t1"), other("t1")), user(result("t1", "one"), result("t1", "two"))},
+			[]Message{User("a"), assistant(use("t1"), other("t1-2")), user(result("t1", "one"), result("t1-2", "two"))},
+			[]string{`messages[1].content[1]: a second tool use with the id "t1" got the id "t1-2"`}},
+		{"same id in two messages", []Message{User("a"), assistant(use("t1")), user(result("t1", "one")), assistant(use("t1")), user(result("t1", "two"))},
+			[]Message{User("a"), assistant(use("t1")), user(result("t1", "one")), assistant(use("t1-2")), user(result("t1-2", "two"))},
+			[]string{`messages[3].content[0]: a second tool use with the id "t1" got the id "t1-2"`}},
 		{"error without content", []Message{User("a"), assistant(use("t1")), user(ToolResult{ToolUseID: "t1", Status: ToolError, Content: Contents{Text(" ")}})},
 			[]Message{User("a"), assistant(use("t1")), user(ToolResult{ToolUseID: "t1", Status: ToolError, Content: Contents{Text("The tool failed.")}})},
-			[]string{"messages[2].content[0].toolResult.content[0]: a blank text was left out", "messages[2].content[0]: the error got a text"}},
+			[]string{"messages[2].content[0]: the error got a text"}},
 		{"wrong roles", []Message{user(Text("a"), Reasoning{Text: "r"}, use("t1")), assistant(Text("b"), ToolResult{ToolUseID: "t1", Content: Contents{JSON(`{"n":1}`)}}), User("c")},
 			[]Message{user(Text("a"), Text(`[called the tool search with {"q":"x"}]`)), assistant(Text("b"), Text("[the tool returned]"), Text("```json\n{\"n\":1}\n```")), User("c")},
 			[]string{"messages[0].content[1]: reasoning in a message of the user was left out", "messages[0].content[2]: a tool use became a text, as it was in a message of the wrong role",
@@ -77,13 +89,13 @@ func TestRepair(t *testing.T) {
 		{"document names", []Message{user(Text("a"), Document{Name: "John's list.pdf", Bytes: data}, Document{Name: "a", Bytes: data}), Assistant("b"), user(Text("c"), Document{Name: "a", Bytes: data})},
 			[]Message{user(Text("a"), Document{Name: "John s list pdf", Bytes: data}, Document{Name: "a", Bytes: data}), Assistant("b"), user(Text("c"), Document{Name: "a (2)", Bytes: data})},
 			[]string{"messages[0].content[1]: the document's name was made legal", "messages[2].content[1]: the document got a name of its own"}},
-		{"cache points", []Message{user(CachePoint{}, Text("a"), CachePoint{}, Document{Format: "csv", Name: "d", Bytes: data}, CachePoint{}), assistant(Text("b"), Reasoning{Text: "r"}, CachePoint{}), User("c")},
-			[]Message{user(Text("a"), CachePoint{}, Document{Format: "csv", Name: "d", Bytes: data}), assistant(Text("b"), CachePoint{}, Reasoning{Text: "r"}), User("c")},
+		{"cache points", []Message{user(CachePoint{}, Text("a"), CachePoint{}, Document{Format: "csv", Name: "d", Bytes: data}, CachePoint{}), assistant(Text("b"), Reasoning{Text: "r", Signature: "s"}, CachePoint{}), User("c")},
+			[]Message{user(Text("a"), CachePoint{}, Document{Format: "csv", Name: "d", Bytes: data}), assistant(Text("b"), CachePoint{}, Reasoning{Text: "r", Signature: "s"}), User("c")},
 			[]string{"messages[0].content[0]: a cache point with nothing before it was left out", "messages[0].content[4]: a cache point was left out, which the service does not take here",
 				"messages[1].content[2]: a cache point was put before blocks that it may not follow"}},
 		{"too many cache points", []Message{user(Text("1"), CachePoint{}, Text("2"), CachePoint{}, Text("3"), CachePoint{}, Text("4"), CachePoint{}, Text("5"), CachePoint{TTL: "1h"})},
 			[]Message{user(Text("1"), Text("2"), CachePoint{}, Text("3"), CachePoint{}, Text("4"), CachePoint{}, Text("5"), CachePoint{})},
-			[]string{"messages[0].content[1]: a cache point was left out: 4 are allowed", "messages[0].content[9]: the TTL of a cache point became 5m"}},
+			[]string{"messages[0].content[1]: a cache point was left out: 4 are allowed", "messages[0].content[9]: the TTL of a cache point became the default one"}},
 		{"white space at the end", []Message{User("a"), Assistant("It is \n")}, []Message{User("a"), Assistant("It is")},
 			[]string{"messages[1].content[0]: white space was cut off the end of the answer that the model is to go on with"}},
 		{"system message between use and result", []Message{User("a"), assistant(use("t1")), {RoleSystem, Contents{Text("s")}}, user(result("t1", "one"))},
@@ -92,6 +104,9 @@ func TestRepair(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			given := Request{Model: "us.anthropic.claude-haiku-4-5-20251001-v1:0", Messages: tt.given, Tools: []ToolSpec{searchTool}}
+			if slices.ContainsFunc(tt.given, func(m Message) bool { return m.Role == RoleSystem }) {
+				given.Model = "us.anthropic.claude-opus-4-8" // one that takes them
+			}
 			before := deepCopy(given)
 			got, changes := Repair(given)
 			assert.Equal(t, tt.want, got.Messages)
@@ -172,8 +187,8 @@ func copyValue(v reflect.Value) reflect.Value {
 	return out
 }
 
-// checkRepair holds a repair against what Repair promises.
-func checkRepair(t *testing.T, r Request) {
+// checkRepair holds a repair against what Repair promises, and against the fake.
+func checkRepair(t *testing.T, takes func(Request) (bool, string), r Request) {
 	t.Helper()
 	before := deepCopy(r)
 	got, changes := Repair(r)
@@ -188,6 +203,10 @@ func checkRepair(t *testing.T, r Request) {
 	again, more := Repair(got)
 	require.Empty(t, more)
 	require.Equal(t, got, again)
+	if preflightStream(got) == nil {
+		taken, said := takes(got)
+		require.True(t, taken, "%s\nafter %s in %+v", said, changes, before)
+	}
 
 	var found *PreflightError
 	errors.As(Preflight(r), &found)
@@ -201,7 +220,7 @@ func checkRepair(t *testing.T, r Request) {
 			return
 		}
 	}
-	// All of it was Repair's to mend: what can be left is that too little or
+	// All of it was Repair's to fix: what can be left is that too little or
 	// too much is left in a message.
 	require.NotEmpty(t, changes)
 	if left != nil {
@@ -216,15 +235,26 @@ func checkRepair(t *testing.T, r Request) {
 }
 
 func TestRepairKeepsItsPromises(t *testing.T) {
+	takes := newOracle(t)
 	for r := range randomRequests(1500) {
-		checkRepair(t, r)
+		checkRepair(t, takes, r)
 	}
 }
 
 func FuzzRepair(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte{0, 4, 0, 0, 15, 3, 7, 11})
-	f.Fuzz(func(t *testing.T, data []byte) { checkRepair(t, (&choices{data}).request()) })
+	takes := newOracle(f)
+	f.Fuzz(func(t *testing.T, data []byte) { checkRepair(t, takes, (&choices{data}).request()) })
+}
+
+// A cache point that a model does not take is left out before the end of the
+// answer is looked at.
+func TestRepairOfABegunAnswerBeforeACachePoint(t *testing.T) {
+	r := Request{Model: "anthropic.claude-3-opus-20240229-v1:0", Messages: []Message{User("a"), {RoleAssistant, Contents{Text("hi "), CachePoint{}}}}}
+	repaired, _ := Repair(r)
+	assert.Equal(t, []Message{User("a"), Assistant("hi")}, repaired.Messages)
+	checkRepair(t, newOracle(t), r)
 }
 
 // The names that are taken are not tried anew for each document.

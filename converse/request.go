@@ -9,111 +9,103 @@ import (
 	"strconv"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
-// Request is one request of the Converse API. What is zero is taken from the
-// client's [Options], and what is zero there is not sent.
+// Request is one request of the Converse API. A zero field is taken from the client's
+// [Options]; if it is zero there too, it is not sent. Its JSON has the form of the
+// API: see [Request.MarshalJSON].
 type Request struct {
-	Model    bedrockkit.ModelID `json:"model_id,omitempty"`
-	Messages []Message          `json:"messages"`
-	System   Contents           `json:"system,omitempty"` // Text, GuardText, GuardImage or CachePoint; default Options.System
+	Model    bedrockkit.ModelID
+	Messages []Message
+	System   Contents // Text, GuardText, GuardImage or CachePoint; default Options.System
 
-	MaxTokens     int      `json:"max_tokens,omitempty"` // of the answer
-	Temperature   *float64 `json:"temperature,omitempty"`
-	TopP          *float64 `json:"top_p,omitempty"`
-	StopSequences []string `json:"stop_sequences,omitempty"` // 2,500 at most
+	MaxTokens     int // of the thinking and the answer together; see NoMaxTokens
+	Temperature   *float64
+	TopP          *float64
+	StopSequences []string // at most 2,500
 
-	// Tools are what the model may call; default the specs of Options.Tools.
-	Tools      []ToolSpec `json:"tools,omitempty"`
-	ToolChoice ToolChoice `json:"tool_choice,omitzero"`
+	// Tools are the tools that the model may call. The default is the specs of
+	// Options.Tools.
+	Tools      []ToolSpec
+	ToolChoice ToolChoice
 
-	// Thinking is the budget of tokens that a model of Anthropic may think for
-	// before it answers: at least 1,024. MaxTokens, which has to hold the answer
-	// as well, is the default and this by default. Other parameters of reasoning
-	// are AdditionalFields.
-	Thinking int `json:"thinking,omitempty"`
+	// Thinking makes a model of Anthropic think before it answers. It is a budget in
+	// tokens, at least 1,024. MaxTokens must cover both the thinking and the answer.
+	// If MaxTokens is zero, it becomes Options.MaxTokens + Thinking. A model that
+	// takes no budget (Claude 4.7 and later) decides itself how much it thinks; Effort
+	// bounds it. [NoThinking] turns thinking off, if the model can do that. Zero sends
+	// nothing; many models then think. For the reasoning of other models, use Effort
+	// or AdditionalFields.
+	Thinking int
 
-	// OutputFormat makes the model answer in JSON that fits a schema, where it
-	// can.
-	OutputFormat *OutputFormat `json:"output_format,omitempty"`
+	// Effort is how much work the model puts into thinking and the answer: "low",
+	// "medium", "high", and for some models "none", "minimal", "xhigh" or "max". It is
+	// sent in the field that the model takes: the output configuration,
+	// reasoning_effort, reasoning.effort or Nova's reasoningConfig. Empty sends
+	// nothing.
+	Effort string
 
-	Guardrail Guardrail `json:"guardrail,omitzero"`
+	// OutputFormat makes the model answer in JSON that fits a schema, if it can. A
+	// [Client] closes the schema's objects, and moves keywords that the service does
+	// not know to descriptions, as [Generate] does.
+	OutputFormat *OutputFormat
 
-	ServiceTier bedrockkit.ServiceTier `json:"service_tier,omitempty"`
-	Latency     Latency                `json:"latency,omitempty"`
+	// Guardrail checks the request and the answer; see [Response.Trace].
+	Guardrail bedrockkit.Guardrail
 
-	// PromptVariables are the values of the variables of a prompt of Prompt
-	// management. Its ARN is then the Model, and of the other fields only
-	// Messages, Guardrail, Metadata and those of the response may be set.
-	PromptVariables map[string]string `json:"prompt_variables,omitempty"`
+	ServiceTier bedrockkit.ServiceTier
+	Latency     bedrockkit.Latency
 
-	// Metadata is written to the logs of model invocations, to find the request
-	// by: up to 16 pairs of 256 characters.
-	Metadata map[string]string `json:"metadata,omitempty"`
+	// PromptVariables are the values for the variables of a prompt of Prompt
+	// management. Model must then be the ARN of the prompt. The only other fields that
+	// may be set are Messages, Guardrail, Metadata and the fields of the response.
+	PromptVariables map[string]string
 
-	// AdditionalFields is a JSON object of parameters that are the model's own.
-	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
-	// ResponseFields are JSON pointers, such as "/stop_sequence", to what the
-	// model's own response has beyond Converse's: up to 10. They come as
-	// [Response.AdditionalFields].
-	ResponseFields []string `json:"response_fields,omitempty"`
+	// Metadata is written to the logs of model invocations, so that the request can be
+	// found there: up to 16 pairs of 256 characters.
+	Metadata map[string]string
+
+	// AdditionalFields is a JSON object with the model's own parameters. A fallback
+	// target of another provider does not get them.
+	AdditionalFields json.RawMessage
+	// ResponseFields are JSON pointers, such as "/stop_sequence", to fields of the
+	// model's own response that Converse does not return: up to 10. Their values are
+	// in [Response.AdditionalFields].
+	ResponseFields []string
 }
 
 // ToolSpec describes a tool to the model.
 type ToolSpec struct {
-	Name        string          `json:"name"` // 1 to 64 of letters, digits, _ and -
+	Name        string          `json:"name"` // 1 to 64 characters from [A-Za-z0-9_-]
 	Description string          `json:"description,omitempty"`
 	InputSchema json.RawMessage `json:"input_schema,omitempty"` // a JSON Schema of type object
 
-	// Strict makes the service hold the model to the schema, where the model
-	// can.
+	// Strict makes the service force the model to follow the schema, if the model
+	// supports it.
 	Strict bool `json:"strict,omitempty"`
 
-	// System says that the tool is one that the service itself runs, such as
-	// "nova_grounding". Only its name is sent.
+	// System means that the service itself runs the tool, such as "nova_grounding".
+	// Only its name is sent.
 	System bool `json:"system,omitempty"`
 
 	// CachePoint, if any, comes after the tool.
 	CachePoint *CachePoint `json:"cache_point,omitempty"`
 }
 
-// ToolChoice says whether the model must call a tool. The zero value leaves it
-// to the model. The tool loop obeys it in its first round: a model that had to
-// call a tool in every round could never answer.
+// ToolChoice says whether the model must call a tool. With the zero value, the model
+// decides. The tool loop uses it only in the first round, because a model that must
+// call a tool in every round can never answer.
 type ToolChoice struct {
 	Any  bool   `json:"any,omitempty"`  // it must call one
 	Tool string `json:"tool,omitempty"` // it must call this one
 }
 
-// OutputFormat is the JSON that an answer must be.
+// OutputFormat describes the JSON that the answer must be.
 type OutputFormat struct {
-	Schema      json.RawMessage `json:"schema"` // a JSON Schema, of the part of draft 2020-12 that the service knows
+	Schema      json.RawMessage `json:"schema"` // a JSON Schema, in the subset of draft 2020-12 that the service supports
 	Name        string          `json:"name,omitempty"`
 	Description string          `json:"description,omitempty"`
 }
-
-// Guardrail is the guardrail that looks at a request and its answer. The zero
-// value is none.
-type Guardrail struct {
-	ID      string `json:"id"`              // or its ARN
-	Version string `json:"version"`         // "DRAFT" or a number
-	Trace   string `json:"trace,omitempty"` // "enabled", "disabled" (the default) or "enabled_full"; see [Response.Trace]
-
-	// StreamMode says when a stream's text is looked at: "sync", before it is
-	// sent on, which is the default, or "async", meanwhile, so that text may
-	// have been seen that the guardrail then stops. It holds for streams.
-	StreamMode string `json:"stream_mode,omitempty"`
-}
-
-// Latency is how fast an answer is to come, where the model offers it.
-type Latency string
-
-// The latencies. LatencyOptimized has prices of its own.
-const (
-	LatencyStandard  Latency = "standard"
-	LatencyOptimized Latency = "optimized"
-)
 
 // isPrompt reports whether the model is a prompt of Prompt management, which
 // brings its own system prompt, tools and inference parameters along.
@@ -124,7 +116,8 @@ func (r *Request) isPrompt() bool {
 
 // appendBody appends the request as Bedrock takes it. It is written by hand: a
 // long history would cost more in reflection than in the rest of the request.
-func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
+func (r *Request) appendBody(b []byte, op bedrockkit.Operation, s *subject) ([]byte, error) {
+	fields, effort := r.modelFields(s)
 	b = slices.Grow(b, r.sizeHint())
 	b = append(b, '{')
 	start := len(b)
@@ -156,7 +149,7 @@ func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
 			return nil, fmt.Errorf("system: %w", err)
 		}
 	}
-	if r.MaxTokens != 0 || r.Temperature != nil || r.TopP != nil || len(r.StopSequences) > 0 {
+	if r.MaxTokens > 0 || r.Temperature != nil || r.TopP != nil || len(r.StopSequences) > 0 {
 		field("inferenceConfig")
 		b = r.appendInference(b)
 	}
@@ -166,13 +159,23 @@ func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if f := r.OutputFormat; f != nil {
+	if f := r.OutputFormat; f != nil || effort != "" {
 		field("outputConfig")
-		b = f.appendJSON(b)
+		b = append(b, '{')
+		if f != nil {
+			b = f.appendJSON(b)
+		}
+		if effort != "" {
+			if f != nil {
+				b = append(b, ',')
+			}
+			b = appendString(append(b, `"effort":`...), effort)
+		}
+		b = append(b, '}')
 	}
-	if r.Guardrail != (Guardrail{}) {
+	if r.Guardrail != (bedrockkit.Guardrail{}) {
 		field("guardrailConfig")
-		b = r.Guardrail.appendJSON(b, op.Streaming())
+		b = appendGuardrail(b, &r.Guardrail, op.Streaming())
 	}
 	if r.ServiceTier != "" {
 		field("serviceTier")
@@ -195,7 +198,7 @@ func (r *Request) appendBody(b []byte, op bedrockx.Operation) ([]byte, error) {
 		field("requestMetadata")
 		b = appendMap(b, r.Metadata, appendString)
 	}
-	if fields := r.additionalFields(); len(fields) > 0 {
+	if len(fields) > 0 {
 		field("additionalModelRequestFields")
 		if b, err = appendObject(b, fields); err != nil {
 			return nil, fmt.Errorf("additional fields: %w", err)
@@ -218,7 +221,7 @@ func (r *Request) appendInference(b []byte) []byte {
 		b = append(b, name...)
 		b = append(b, `":`...)
 	}
-	if r.MaxTokens != 0 {
+	if r.MaxTokens > 0 {
 		field("maxTokens")
 		b = strconv.AppendInt(b, int64(r.MaxTokens), 10)
 	}
@@ -290,7 +293,7 @@ func (t *ToolSpec) appendJSON(b []byte) ([]byte, error) {
 }
 
 func (f *OutputFormat) appendJSON(b []byte) []byte {
-	b = append(b, `{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":`...)
+	b = append(b, `"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":`...)
 	b = appendString(b, string(bytes.TrimSpace(f.Schema))) // a string that holds JSON
 	if f.Name != "" {
 		b = append(b, `,"name":`...)
@@ -300,21 +303,21 @@ func (f *OutputFormat) appendJSON(b []byte) []byte {
 		b = append(b, `,"description":`...)
 		b = appendString(b, f.Description)
 	}
-	return append(b, `}}}}`...)
+	return append(b, `}}}`...)
 }
 
-func (g *Guardrail) appendJSON(b []byte, streaming bool) []byte {
+func appendGuardrail(b []byte, g *bedrockkit.Guardrail, streaming bool) []byte {
 	b = append(b, `{"guardrailIdentifier":`...)
 	b = appendString(b, g.ID)
 	b = append(b, `,"guardrailVersion":`...)
 	b = appendString(b, g.Version)
 	if g.Trace != "" {
 		b = append(b, `,"trace":`...)
-		b = appendString(b, g.Trace)
+		b = appendString(b, string(g.Trace))
 	}
 	if streaming && g.StreamMode != "" {
 		b = append(b, `,"streamProcessingMode":`...)
-		b = appendString(b, g.StreamMode)
+		b = appendString(b, string(g.StreamMode))
 	}
 	return append(b, '}')
 }

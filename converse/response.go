@@ -2,50 +2,40 @@ package converse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
-	"github.com/mangaassist/bedrockkit/pricing"
+	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
-// Response is the model's answer to one request.
+// Response is the model's answer to one request, and how the call went.
 type Response struct {
-	Message    Message               `json:"message"`
-	StopReason bedrockkit.StopReason `json:"stop_reason"`
-	Usage      bedrockkit.Usage      `json:"usage"`
+	Message Message `json:"message"`
+	bedrockx.Outcome
 
-	// Cost is what the request cost in US dollars; nil where that is not
-	// known, and CostErr says why.
-	Cost    *pricing.Amount `json:"cost,omitempty"`
-	CostErr error           `json:"-"`
-	// Caching is what the service's prompt cache did: the tokens that were read
-	// and written, what that saved and what the miss cost. It is nil where the
-	// cache did nothing or Cost is nil.
-	Caching *pricing.Caching `json:"caching,omitempty"`
+	// ModelLatency is how long the answer took, as the service measured it; 0 if it
+	// did not say. Performance is the latency mode that the service used, if it said
+	// so. It may differ from Request.Latency.
+	ModelLatency time.Duration      `json:"model_latency_ns,omitempty"`
+	Performance  bedrockkit.Latency `json:"performance,omitempty"`
 
-	Model     bedrockkit.ModelID `json:"model"` // what answered
-	CacheHit  bool               `json:"cache_hit,omitempty"`
-	Attempts  int                `json:"attempts"`
-	RequestID string             `json:"request_id,omitempty"`
-
-	Latency     time.Duration `json:"latency_ns"`                // of the whole request with its retries
-	FirstOutput time.Duration `json:"first_output_ns,omitempty"` // time to the first token of a stream
-
-	// AdditionalFields are those that the request asked the model for.
+	// AdditionalFields are the fields that Request.ResponseFields asked for.
 	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
-	// Trace is that of a guardrail or a prompt router.
+	// Trace is the trace of a guardrail or a prompt router.
 	Trace json.RawMessage `json:"trace,omitempty"`
 
-	op     bedrockx.Operation
+	op     bedrockkit.Operation
 	unread string // the id of a tool use whose input could not be read
 }
 
-// Text is all text of the answer.
+// Text returns all text of the answer.
 func (r *Response) Text() string { return r.Message.Text() }
 
 // decode reads a Converse response (API reference, ConverseResponse) within an
@@ -55,13 +45,17 @@ func (r *Response) decode(call *bedrockx.Call, resp *bedrockx.Response) error {
 	if err != nil {
 		return err
 	}
+	return r.decodeBody(call, raw)
+}
+
+// decodeBody reads the body of a Converse response.
+func (r *Response) decodeBody(call *bedrockx.Call, raw []byte) error {
 	var plain plainAnswer
 	if plain.scan(raw) {
-		r.Message, r.AdditionalFields, r.Trace = plain.message, nil, nil
+		r.Message, r.AdditionalFields, r.Trace, r.unread = plain.message, nil, nil, ""
+		r.ModelLatency = time.Duration(plain.took) * time.Millisecond
 		call.Usage, call.StopReason = plain.usage, plain.reason
-		if plain.tier != "" {
-			call.ServiceTier = plain.tier
-		}
+		r.serve(call, plain.tier, plain.latency)
 	} else if err := r.decodeParts(call, raw); err != nil {
 		return err
 	}
@@ -76,26 +70,30 @@ func (r *Response) decodeParts(call *bedrockx.Call, raw []byte) (err error) {
 	corrupt := func(format string, args ...any) error {
 		return &bedrockx.Error{Kind: bedrockx.KindCorrupt, Err: fmt.Errorf(format, args...)}
 	}
-	body, ok := entries(bytes.TrimSpace(raw), '{')
+	body, ok := jsonscan.Entries(bytes.TrimSpace(raw), '{')
 	if !ok {
 		return corrupt("the response of %d bytes is no JSON object", len(raw))
 	}
-	output, _ := entries(find(body, "output"), '{')
-	message, ok := entries(find(output, "message"), '{')
+	output, _ := jsonscan.Entries(find(body, "output"), '{')
+	message, ok := jsonscan.Entries(find(output, "message"), '{')
 	if !ok {
 		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the response holds no message")}
 	}
-	r.Message = Message{Role: Role(text(message, "role"))}
+	r.Message, r.unread = Message{Role: Role(text(message, "role"))}, ""
 	if content := find(message, "content"); content != nil {
 		if err := r.Message.Content.UnmarshalJSON(content); err != nil {
 			return corrupt("the response of %d bytes is not that of Converse: %w", len(raw), err)
 		}
+		for _, c := range r.Message.Content {
+			if raw, ok := c.(Raw); ok && r.unread == "" {
+				r.unread = unreadUse(raw)
+			}
+		}
 	}
 	call.Usage = bedrockkit.Usage{Unknown: true}
 	if usage := find(body, "usage"); usage != nil {
-		if call.Usage, err = bedrockkit.ParseConverseUsage(usage); err != nil {
-			return corrupt("%w", err)
-		}
+		// An answer is whole, whatever is wrong with its usage: that is unknown then.
+		call.Usage, _ = bedrockkit.ParseConverseUsage(usage)
 	}
 	reason := bedrockkit.StopReason(text(body, "stopReason"))
 	switch {
@@ -105,12 +103,34 @@ func (r *Response) decodeParts(call *bedrockx.Call, raw []byte) (err error) {
 		return malformed(reason)
 	}
 	call.StopReason = reason
-	tier, _ := entries(find(body, "serviceTier"), '{')
-	if served := text(tier, "type"); served != "" {
-		call.ServiceTier = bedrockkit.ServiceTier(served)
-	}
+	tier, _ := jsonscan.Entries(find(body, "serviceTier"), '{')
+	performance, _ := jsonscan.Entries(find(body, "performanceConfig"), '{')
+	metrics, _ := jsonscan.Entries(find(body, "metrics"), '{')
+	took, _ := strconv.ParseInt(string(find(metrics, "latencyMs")), 10, 64)
+	r.ModelLatency = time.Duration(took) * time.Millisecond
+	r.serve(call, bedrockkit.ServiceTier(text(tier, "type")), bedrockkit.Latency(text(performance, "latency")))
 	r.AdditionalFields, r.Trace = bytes.Clone(find(body, "additionalModelResponseFields")), bytes.Clone(find(body, "trace"))
 	return nil
+}
+
+// serve notes the tier that a response names, if it does.
+func (r *Response) serve(call *bedrockx.Call, tier bedrockkit.ServiceTier, latency bedrockkit.Latency) {
+	r.Performance = latency
+	if served := bedrockkit.ServedTier(tier, latency); served != "" {
+		call.ServiceTier = served
+	}
+}
+
+// unreadUse is the id of a tool use that is for the caller to run and whose
+// input is not a JSON object, or empty: any other block, and one that the
+// service runs by itself, which has a type.
+func unreadUse(block Raw) string {
+	all, _ := jsonscan.Entries(block, '{')
+	use, ok := jsonscan.Entries(find(all, "toolUse"), '{')
+	if !ok || find(use, "type") != nil || len(find(use, "input")) > 0 && find(use, "input")[0] == '{' {
+		return ""
+	}
+	return cmp.Or(text(use, "toolUseId"), "unknown")
 }
 
 // text is a member that is a string, or empty.
@@ -119,7 +139,7 @@ func text(all []member, key string) string {
 	if len(raw) == 0 || raw[0] != '"' {
 		return ""
 	}
-	return unquote(raw)
+	return jsonscan.Unquote(raw)
 }
 
 func malformed(reason bedrockkit.StopReason) error {
@@ -133,41 +153,25 @@ func rawResponse(resp *bedrockx.Response) ([]byte, error) {
 	return resp.ReadAll()
 }
 
-// settle takes over what the pipeline knows of the call.
-func (r *Response) settle(call *bedrockx.Call) {
-	r.op = call.Op
-	r.StopReason, r.Usage = call.StopReason, call.Usage
-	r.Cost, r.CostErr, r.Caching = call.Cost, call.CostErr, call.Caching
-	r.Model, r.CacheHit, r.Attempts, r.RequestID = call.Model, call.CacheHit, call.Attempts, call.RequestID
-	r.Latency, r.FirstOutput = call.Latency, call.FirstOutput
-}
-
 // fromStream is the response that a stream has put together.
 func fromStream(s *stream.Result) (*Response, error) {
 	r := &Response{
-		op: bedrockx.OpConverseStream, Message: Message{Role: RoleAssistant}, StopReason: s.StopReason, Usage: s.Usage,
-		Cost: s.Cost, CostErr: s.CostErr, Caching: s.Caching, Model: s.Model, CacheHit: s.CacheHit, Attempts: s.Attempts,
-		RequestID: s.RequestID, Latency: s.Latency, FirstOutput: s.FirstOutput, AdditionalFields: s.AdditionalFields,
+		op: bedrockkit.OpConverseStream, Message: Message{Role: RoleAssistant}, Outcome: s.Outcome, AdditionalFields: s.AdditionalFields,
 	}
-	var metadata struct {
-		Trace json.RawMessage `json:"trace"`
+	details, err := s.Details()
+	if err != nil {
+		return r, err
 	}
-	if len(s.Metadata) > 0 {
-		if err := json.Unmarshal(s.Metadata, &metadata); err != nil {
-			return r, err
-		}
-		r.Trace = metadata.Trace
-	}
+	r.ModelLatency, r.Performance, r.Trace = details.Latency, bedrockkit.Latency(details.Performance), details.Trace
 	for _, b := range s.Blocks {
 		c, err := fromBlock(b)
-		if err != nil {
+		switch {
+		case err != nil:
 			return r, err
-		}
-		if b.Kind == stream.BlockToolUse && c == nil {
-			r.unread = b.ToolUseID
-		}
-		if c != nil {
+		case c != nil:
 			r.Message.Content = append(r.Message.Content, c)
+		case b.Kind == stream.BlockToolUse:
+			r.unread = b.ToolUseID
 		}
 	}
 	return r, nil
@@ -200,6 +204,8 @@ func fromBlock(b stream.Block) (Content, error) {
 			return Redacted(data), nil
 		}
 		return Reasoning{Text: b.Text, Signature: b.Signature}, nil
+	case stream.BlockUnknown:
+		return joinBlock(b)
 	}
 	return nil, nil
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
@@ -15,49 +15,60 @@ import (
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
-// The errors of a loop that ended before the model had answered. Beside each,
-// the [RunResult] holds the conversation so far.
+// The errors of a loop that ended before the model had answered. The [RunResult] that
+// comes with the error holds the conversation so far.
 var (
 	// ErrMaxRounds is the error of a loop in which the model still asks for
 	// tools after [Options.MaxRounds] requests.
-	ErrMaxRounds = errors.New("the model still asks for tools after the last round")
+	ErrMaxRounds error = &codedError{"max_rounds", "the model still asks for tools after the last round"}
 	// ErrMaxToolCalls is the error of a round that asks for more tool calls
 	// than [Options.MaxToolCalls] leaves.
-	ErrMaxToolCalls = errors.New("the model asks for too many tool calls")
+	ErrMaxToolCalls error = &codedError{"max_tool_calls", "the model asks for too many tool calls"}
 	// ErrMaxRunTokens is the error of a loop that has used
 	// [Options.MaxRunTokens] and is not done.
-	ErrMaxRunTokens = errors.New("the loop has used its tokens")
-	// ErrMaxRunCost is the error of a loop that has cost [Options.MaxRunCost],
-	// or an amount that nobody knows, and is not done.
-	ErrMaxRunCost = errors.New("the loop has used its money")
+	ErrMaxRunTokens error = &codedError{"max_run_tokens", "the run token limit is reached"}
+	// ErrMaxRunCost is the error of a loop that has cost [Options.MaxRunCost], or an
+	// unknown amount, and is not done.
+	ErrMaxRunCost error = &codedError{"max_run_cost", "the run cost limit is reached"}
 	// ErrMaxRunTime is the error of a loop that took [Options.MaxRunTime].
-	ErrMaxRunTime = errors.New("the loop has used its time")
-	// ErrDuplicateToolUse is the error of an answer with two tool uses of one
-	// id: which result belongs to which could not be told.
-	ErrDuplicateToolUse = errors.New("the answer has two tool uses of one id")
-	// ErrNoToolUse is the error of an answer that stopped for a tool and names
-	// none that could be read.
-	ErrNoToolUse = errors.New("the model stopped for a tool, and its answer has no tool use")
-	// ErrPending is what a [*PendingError] is.
+	ErrMaxRunTime error = &codedError{"max_run_time", "the run time limit is reached"}
+	// ErrDuplicateToolUse is the error of [Options.Resume] if two open calls of the
+	// history have the same id. It is then not known which result belongs to which
+	// call.
+	ErrDuplicateToolUse error = &codedError{"validation", "the history has two open tool uses of one id"}
+	// ErrNoToolUse is the error of an answer that stopped for a tool but has no tool
+	// use and no text.
+	ErrNoToolUse error = &codedError{"model_error", "the model stopped for a tool, and its answer has no tool use"}
+	// ErrUnexpectedToolUse is the error of an answer that asks for a tool but did not
+	// stop for it, if [Options.StrictToolUse] is set.
+	ErrUnexpectedToolUse error = &codedError{"model_error", "the answer asks for a tool, and the model did not stop for it"}
+	// ErrPending matches every [*PendingError], for errors.Is.
 	ErrPending = errors.New("tool calls wait for an answer")
 	// ErrStopped is the error of a loop that a tool ended with [Stop].
 	ErrStopped = errors.New("a tool ended the loop")
 )
 
-// PendingError is the error of a loop that ended with tool calls open: a tool
-// asked the user something, or a call waits for approval. The conversation so
-// far ends with them; [Answer] closes them, and [Options.Resume] runs them.
+// A codedError is an error that says what a reader is sent of it; see
+// [stream.ErrorMessage].
+type codedError struct{ code, text string }
+
+func (e *codedError) Error() string       { return e.text }
+func (e *codedError) MessageCode() string { return e.code }
+
+// PendingError is the error of a loop that ended with open tool calls: a tool asked
+// the user a question, or a call waits for approval. The conversation so far ends with
+// these calls. [Answer] adds their results, and [Options.Resume] runs them.
 type PendingError struct {
 	Calls []PendingCall
 }
 
-// PendingCall is a call that waits.
+// PendingCall is a tool call that waits for the user.
 type PendingCall struct {
 	ToolUse  ToolUse
-	Question string // of the tool that asked; empty where the call waits for approval
+	Question string // of the tool that asked; empty if the call waits for approval
 }
 
-// Error says which tools wait. It repeats no arguments and no question.
+// Error says which tools wait. It does not repeat arguments or questions.
 func (e *PendingError) Error() string {
 	names := make([]string, len(e.Calls))
 	for i, c := range e.Calls {
@@ -69,31 +80,32 @@ func (e *PendingError) Error() string {
 // Is reports whether target is [ErrPending].
 func (e *PendingError) Is(target error) bool { return target == ErrPending }
 
-// RunResult is what a loop has come to.
+// RunResult is the result of a loop.
 type RunResult struct {
-	// Messages is the whole conversation: the request's messages, every
-	// answer and every tool result. It can be sent again with a new message,
-	// which [Append] adds, so what could not is left out: blank texts, tool
-	// uses that no tool will run for, and what a guardrail stopped. Rounds hold
-	// the answers as they came.
+	// Messages is the whole conversation: the request's messages, every answer and
+	// every tool result. It can be sent again with a new message, which [Append] adds.
+	// So what Bedrock would refuse is left out: blank texts, tool uses that will not
+	// run, and what a guardrail stopped. Names and ids of tool uses are made valid,
+	// and an id that the conversation already has is changed. Rounds have the answers
+	// unchanged.
 	//
-	// After ErrPending, and after a loop that was canceled or left between an
-	// answer and its tools, it ends with open calls; see [OpenCalls].
+	// It ends with open calls after ErrPending, and if the loop was canceled or left
+	// between an answer and its tools; see [OpenCalls].
 	Messages []Message `json:"messages"`
 
-	// Rounds are the answers in their order; the last one is the model's
-	// final answer, if the loop ended well.
+	// Rounds are the answers, in order. If the loop ended without an error, the last
+	// one is the model's final answer.
 	Rounds []*Response `json:"rounds"`
 
 	Usage bedrockkit.Usage `json:"usage"` // of all rounds
 
-	// Cost is that of all rounds in US dollars; nil where that of one is not
-	// known, and CostErr says why.
+	// Cost is the cost of all rounds in US dollars. It is nil if the cost of one round
+	// is not known; CostErr then says why.
 	Cost    *pricing.Amount `json:"cost,omitempty"`
 	CostErr error           `json:"-"`
 }
 
-// Text is the text of the last answer.
+// Text returns the text of the last answer.
 func (r *RunResult) Text() string {
 	if last := r.Last(); last != nil {
 		return last.Text()
@@ -101,7 +113,7 @@ func (r *RunResult) Text() string {
 	return ""
 }
 
-// Last is the last answer, nil if there was none.
+// Last returns the last answer, or nil if there was none.
 func (r *RunResult) Last() *Response {
 	if len(r.Rounds) == 0 {
 		return nil
@@ -116,9 +128,9 @@ type RunEvent struct {
 	Text      string // a piece of the answer
 	Reasoning string // a piece of reasoning
 
-	ToolUse    *ToolUse    // the model has asked for it; it runs now, unless it is refused or waits
+	ToolUse    *ToolUse    // the model asks for this tool; it runs now, unless it is refused or waits
 	ToolResult *ToolResult // of a call that has run or was refused
-	Err        error       // beside ToolResult: what went wrong in the tool, for the log; the model may have been told less
+	Err        error       // with ToolResult: what went wrong in the tool, for the log; the model may read less
 
 	Response *Response  // a round is complete
 	Result   *RunResult // the loop is complete; the last event
@@ -127,21 +139,20 @@ type RunEvent struct {
 // Run sends the request, runs the tools that the model asks for and sends their
 // results, until the model has answered.
 //
-// What it does next follows from why the model stopped; see the package
-// documentation.
+// What it does next depends on why the model stopped; see the package documentation.
 //
-// The result is never nil: beside an error it holds the conversation so far.
-// The error is a [*bedrockx.Error], [ErrMaxRounds] or one of those beside it.
+// The result is never nil: after an error it holds the conversation so far. The error
+// is a [*bedrockx.Error], [ErrMaxRounds] or one of the other errors in that list.
 func (c *Client) Run(ctx context.Context, req Request, optFns ...func(*Options)) (*RunResult, error) {
 	l := c.loop(req, c.with(optFns))
 	err := l.run(ctx)
 	return l.result, err
 }
 
-// RunStream is [Client.Run] as it happens: pieces of text and reasoning, tools
-// and their results, each round's response and at last the result. An error
-// comes once and last, and the event beside it holds the Result so far.
-// Leaving the loop stops the model and the tools.
+// RunStream is [Client.Run] with events while it runs: pieces of text and reasoning,
+// tools and their results, the response of each round, and at the end the result. An
+// error is yielded once, as the last event, with the Result so far. If you leave the
+// loop, the model and the tools are stopped.
 func (c *Client) RunStream(ctx context.Context, req Request, optFns ...func(*Options)) iter.Seq2[RunEvent, error] {
 	return func(yield func(RunEvent, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -167,7 +178,7 @@ func (c *Client) RunStream(ctx context.Context, req Request, optFns ...func(*Opt
 // errLeft ends a loop whose reader has left; nobody sees it.
 var errLeft = errors.New("the reader left")
 
-// partial is what a broken stream said, nil if that cannot be told.
+// partial is what a broken stream said, nil if that is not known.
 func partial(s *stream.Stream) *Response {
 	r, err := fromStream(s.Result())
 	if err != nil {
@@ -179,13 +190,16 @@ func partial(s *stream.Stream) *Response {
 // A loop is one run of the tool loop.
 type loop struct {
 	client *Client
-	o      Options
+	o      Options // its Tools are those of the round
+	given  Options // as the caller gave them
 	req    Request // of the next round
 	result *RunResult
 	round  int // from 1
 	calls  int // of tools, so far
 
 	offered []ToolSpec // by the last request; nil: all
+	bound   bool       // the model binds thinking to what comes before it
+	last    Request    // the tools and system prompt of the round before, if so
 	choice  ToolChoice // of the rounds after the first
 	answer  string     // the tool that takes the answer of Generate, which nothing keeps from coming
 
@@ -195,15 +209,31 @@ type loop struct {
 }
 
 func (c *Client) loop(req Request, o Options) *loop {
-	l := &loop{client: c, o: o, req: req, result: &RunResult{Messages: slices.Clone(req.Messages), Cost: new(pricing.Amount)}}
-	l.ask = func(ctx context.Context, req Request) (*Response, error) { return c.send(ctx, req, o) }
+	l := &loop{client: c, o: o, given: o, req: req, result: &RunResult{Messages: slices.Clone(req.Messages), Cost: new(pricing.Amount)}}
+	l.ask = func(ctx context.Context, req Request) (*Response, error) { return c.send(ctx, req, l.o) }
 	l.emit = func(RunEvent) bool { return true }
 	l.review = func(*Turn) bool { return true }
 	return l
 }
 
-// stream asks for an answer and tells of its pieces.
+// refresh asks the source of the tools, if there is one.
+func (l *loop) refresh(ctx context.Context) error {
+	o, err := l.given.withSource(ctx)
+	if err != nil {
+		return toolsError(ctx, bedrockkit.OpConverse, l.req, l.o, err)
+	}
+	l.o.Tools, l.o.ToolSource = o.Tools, nil
+	return nil
+}
+
+// stream asks for an answer and reports its pieces. A model that takes no
+// tools in a stream is asked for the whole answer, which is reported as if it had
+// come in pieces.
 func (l *loop) stream(ctx context.Context, req Request) (*Response, error) {
+	model := l.client.subject(ctx, cmp.Or(req.Model, l.o.Model), l.o.pipeline)
+	if model.no(bedrockkit.FeatureToolStreaming) && (len(req.Tools) > 0 || req.Tools == nil && len(l.o.Tools) > 0) {
+		return l.whole(ctx, req)
+	}
 	s, err := l.client.stream(ctx, req, l.o)
 	if err != nil {
 		return nil, err
@@ -222,12 +252,50 @@ func (l *loop) stream(ctx context.Context, req Request) (*Response, error) {
 			}
 		}
 	}
-	resp, err := fromStream(s.Result())
-	if err == nil && resp.unread != "" && resp.StopReason == bedrockkit.StopToolUse {
-		err = &bedrockx.Error{Op: bedrockx.OpConverseStream, Model: resp.Model, Kind: bedrockx.KindModelError, Attempts: resp.Attempts,
-			RequestID: resp.RequestID, Err: fmt.Errorf("the input of the tool use %q is no JSON object", resp.unread)}
+	return fromStream(s.Result())
+}
+
+// unbind takes the thinking out of the conversation that was bound to tools or a
+// system prompt that have changed since the round before.
+func (l *loop) unbind(ctx context.Context) {
+	if l.round == 1 {
+		s := l.client.subject(ctx, cmp.Or(l.req.Model, l.o.Model), l.o.pipeline)
+		l.bound = s.Thinking.BoundTo("prefix")
 	}
-	return resp, err
+	if !l.bound {
+		return
+	}
+	now := Request{System: l.req.System, Tools: l.req.Tools}
+	if now.Tools == nil {
+		now.Tools, _ = specs(l.o.Tools) // the request says what is wrong with them
+	}
+	if l.round > 1 && !reflect.DeepEqual(l.last, now) {
+		l.result.Messages = withoutContent(l.result.Messages, 0, isThinking)
+	}
+	l.last = now
+}
+
+// whole asks for an answer without a stream and emits the events of one.
+func (l *loop) whole(ctx context.Context, req Request) (*Response, error) {
+	resp, err := l.client.send(ctx, req, l.o)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range resp.Message.Content {
+		ev := RunEvent{Round: l.round}
+		switch c := c.(type) {
+		case Text:
+			ev.Text = string(c)
+		case CitedText:
+			ev.Text = c.Text()
+		case Reasoning:
+			ev.Reasoning = c.Text
+		}
+		if (ev.Text != "" || ev.Reasoning != "") && !l.emit(ev) {
+			return resp, errLeft
+		}
+	}
+	return resp, nil
 }
 
 // run is the loop. An answer that comes beside an error is kept in the result,
@@ -248,11 +316,14 @@ func (l *loop) run(ctx context.Context) error {
 			return err
 		}
 		l.offered = l.req.Tools
+		if err := l.refresh(ctx); err != nil {
+			return err
+		}
 		if err := l.runCalls(ctx, &Turn{Calls: open}); err != nil {
 			return err
 		}
 	case l.o.Repair != nil:
-		// Each request would be mended, and the history of the result would not.
+		// Each request would be fixed, and the history of the result would not.
 		results := make([]ToolResult, len(open))
 		for i, use := range open {
 			results[i] = ToolResult{ToolUseID: use.ID, Status: ToolError, Content: Contents{Text(noResult)}}
@@ -264,11 +335,15 @@ func (l *loop) run(ctx context.Context) error {
 		l.result.Messages = messages
 		l.o.Repair([]Change{{Path: fmt.Sprintf("messages[%d]", len(messages)-1), Text: fmt.Sprintf("has error results for %d open tool calls", len(open))}})
 	default:
-		return &bedrockx.Error{Op: bedrockx.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
+		return &bedrockx.Error{Op: bedrockkit.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
 			Err: fmt.Errorf("messages: the history ends with open tool calls (%d); give their results with converse.Answer, or set Options.Resume", len(open))}
 	}
 	for {
+		if err := l.refresh(ctx); err != nil {
+			return err
+		}
 		l.round++
+		l.unbind(ctx)
 		l.req.Messages, l.offered = l.result.Messages, l.req.Tools
 		resp, err := l.ask(ctx, l.req)
 		if resp != nil {
@@ -279,8 +354,9 @@ func (l *loop) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		calls, err := l.next(resp)
-		l.result.keep(resp, len(calls) > 0)
+		answer := identify(resp.Message, l.result.Messages)
+		calls, err := l.next(resp, answer.ToolUses())
+		l.result.keep(answer, resp, len(calls) > 0, l.bound)
 		if !l.emit(RunEvent{Round: l.round, Response: resp}) {
 			return errLeft
 		}
@@ -309,24 +385,25 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// next are the tool calls that are to run after an answer. They run only when
-// the model stopped for them: after max_tokens their input may be cut, after
-// anything else it wants no result.
-func (l *loop) next(resp *Response) ([]ToolUse, error) {
-	uses := resp.Message.ToolUses()
-	for i := range uses {
-		uses[i].ID = legalID(uses[i].ID)
-	}
-	if err := checkUses(uses); err != nil {
-		return nil, err
-	}
-	if resp.StopReason != bedrockkit.StopToolUse {
+// next are the tool calls of an answer that are to run. They run if the model
+// stopped for them or ended its turn: some models say end_turn beside a tool
+// use. After max_tokens their input may be cut, after stop_sequence the caller
+// wanted the end, and after anything else the model wants no result.
+func (l *loop) next(resp *Response, uses []ToolUse) ([]ToolUse, error) {
+	stopped := resp.StopReason == bedrockkit.StopToolUse
+	switch {
+	case !stopped && resp.StopReason != bedrockkit.StopEndTurn:
 		return nil, nil
-	}
-	if len(uses) == 0 {
+	case resp.unread != "":
+		return nil, &bedrockx.Error{Op: resp.op, Model: resp.Model, Kind: bedrockx.KindModelError, Attempts: resp.Attempts,
+			RequestID: resp.RequestID, Err: fmt.Errorf("the input of the tool use %q is not a JSON object", resp.unread)}
+	case len(uses) == 0 && (!stopped || !l.o.StrictToolUse && !isBlank(resp.Text())):
+		return nil, nil
+	case len(uses) == 0:
 		return nil, ErrNoToolUse
-	}
-	if l.answer != "" && slices.ContainsFunc(uses, func(use ToolUse) bool { return use.Name == l.answer }) {
+	case !stopped && l.o.StrictToolUse:
+		return nil, fmt.Errorf("%w: the stop reason is %s", ErrUnexpectedToolUse, resp.StopReason)
+	case l.answer != "" && slices.ContainsFunc(uses, func(use ToolUse) bool { return use.Name == l.answer }):
 		return uses, nil
 	}
 	if err := l.bounds(); err != nil {
@@ -356,106 +433,12 @@ func (l *loop) bounds() error {
 		return fmt.Errorf("%w: how many is not known", ErrMaxRunTokens)
 	case o.MaxRunTokens > 0 && r.Usage.Total() >= o.MaxRunTokens:
 		return fmt.Errorf("%w: %d of %d", ErrMaxRunTokens, r.Usage.Total(), o.MaxRunTokens)
-	case o.MaxRunCost.Sign() <= 0:
+	case o.MaxRunCost == nil:
 		return nil
 	case r.Cost == nil:
 		return fmt.Errorf("%w: what it cost is not known: %w", ErrMaxRunCost, r.CostErr)
-	case r.Cost.Cmp(o.MaxRunCost) >= 0:
-		return fmt.Errorf("%w: $%s of $%s", ErrMaxRunCost, r.Cost, o.MaxRunCost)
-	}
-	return nil
-}
-
-// add takes a round into the sums.
-func (r *RunResult) add(resp *Response) {
-	r.Rounds = append(r.Rounds, resp)
-	r.Usage = r.Usage.Add(resp.Usage)
-	switch {
-	case resp.Cost == nil:
-		r.Cost, r.CostErr = nil, resp.CostErr
-	case r.Cost != nil:
-		sum := r.Cost.Add(*resp.Cost)
-		r.Cost = &sum
-	}
-}
-
-// lost notes a round that brought nothing: what it took, nobody knows, unless
-// nothing was sent.
-func (r *RunResult) lost(err error) {
-	var e *bedrockx.Error
-	if errors.As(err, &e) && e.Attempts == 0 {
-		return
-	}
-	r.Usage.Unknown = true
-	r.Cost, r.CostErr = nil, err
-}
-
-// keep adds an answer to the conversation, as far as it can be sent again: not
-// what is blank, no tool uses that will have no results, and no reasoning at
-// the end, which would lead to nothing. A name or an id that the model made up is
-// made legal, since the service would refuse it in each later request.
-func (r *RunResult) keep(resp *Response, uses bool) {
-	if resp.StopReason == bedrockkit.StopGuardrailIntervened {
-		r.redact()
-	}
-	kept := Message{Role: resp.Message.Role}
-	end := 0 // behind the last block that is not reasoning
-	for _, c := range resp.Message.Content {
-		switch use := c.(type) {
-		case Text:
-			if strings.TrimSpace(string(use)) == "" {
-				continue
-			}
-		case ToolUse:
-			if !uses {
-				continue
-			}
-			use.ID, use.Name = legalID(use.ID), legalName(use.Name, "_-")
-			c = use
-		}
-		kept.Content = append(kept.Content, c)
-		switch c.(type) {
-		case Reasoning, Redacted:
-		default:
-			end = len(kept.Content)
-		}
-	}
-	if kept.Content = kept.Content[:end]; end > 0 {
-		r.Messages = Append(r.Messages, kept) // to the beginning of it, where the request had one
-	}
-}
-
-// redact takes what a guardrail has stopped out of the last message, which
-// would be stopped again with each later request. It goes by the stop reason
-// and not by the trace, which is there only where it was asked for.
-func (r *RunResult) redact() {
-	const removed = Text("[removed by a guardrail]")
-	last := len(r.Messages) - 1
-	if last < 0 {
-		return
-	}
-	m := Message{Role: r.Messages[last].Role}
-	for _, c := range r.Messages[last].Content {
-		if result, ok := c.(ToolResult); ok {
-			result.Content = Contents{removed}
-			m.Content = append(m.Content, result)
-		}
-	}
-	if len(m.Content) == 0 {
-		m.Content = Contents{removed}
-	}
-	r.Messages[last] = m
-}
-
-func legalID(id string) string { return legalName(id, "_.:-") }
-
-func checkUses(uses []ToolUse) error {
-	seen := make(map[string]bool, len(uses))
-	for _, use := range uses {
-		if seen[use.ID] {
-			return fmt.Errorf("%w: %q", ErrDuplicateToolUse, use.ID)
-		}
-		seen[use.ID] = true
+	case r.Cost.Cmp(*o.MaxRunCost) >= 0:
+		return fmt.Errorf("%w: $%s of $%s", ErrMaxRunCost, r.Cost, *o.MaxRunCost)
 	}
 	return nil
 }

@@ -32,14 +32,14 @@ func newChat(t *testing.T, optFns ...func(*converse.Options)) (*converse.Client,
 	t.Helper()
 	srv := bedrocktest.NewServer(t)
 	runs := &atomic.Int32{}
-	stock := converse.Tool("check_stock", "Says how many copies are in stock.", func(_ context.Context, in stockIn) (map[string]any, error) {
+	stock := converse.NewTool("check_stock", "Says how many copies are in stock.", func(_ context.Context, in stockIn) (map[string]any, error) {
 		runs.Add(1)
 		return map[string]any{"title": in.Title, "copies": 3}, nil
 	})
 	fns := append([]func(*converse.Options){func(o *converse.Options) {
 		o.Model = model
-		o.System = "Be brief."
-		o.Tools = []converse.Function{stock}
+		o.System = converse.Texts("Be brief.")
+		o.Tools = []converse.Tool{stock}
 	}}, optFns...)
 	return converse.New(bedrockx.New(srv.Client(), fast), fns...), srv, runs
 }
@@ -196,7 +196,7 @@ func TestLoopBoundsItsRounds(t *testing.T) {
 
 // A call that was cut, or that the model did not stop for, never runs.
 func TestLoopRunsNoToolThatWasNotMeant(t *testing.T) {
-	for _, stop := range []bedrockkit.StopReason{bedrockkit.StopMaxTokens, bedrockkit.StopEndTurn, bedrockkit.StopContextWindowExceeded, bedrockkit.StopGuardrailIntervened} {
+	for _, stop := range []bedrockkit.StopReason{bedrockkit.StopMaxTokens, bedrockkit.StopSequence, bedrockkit.StopContextWindowExceeded, bedrockkit.StopGuardrailIntervened} {
 		t.Run(string(stop), func(t *testing.T) {
 			bothWays(t, func(t *testing.T, streamed bool) {
 				chat, srv, runs := newChat(t)
@@ -244,13 +244,13 @@ func TestLoopThatIsCanceledInATool(t *testing.T) {
 		srv := bedrocktest.NewServer(t)
 		why := errors.New("the reader left")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		tool := converse.Tool("wait", "Waits.", func(ctx context.Context, _ struct{}) (string, error) {
+		tool := converse.NewTool("wait", "Waits.", func(ctx context.Context, _ struct{}) (string, error) {
 			cancel(why)
 			<-ctx.Done()
 			return "", ctx.Err()
 		})
 		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) {
-			o.Model, o.Tools = model, []converse.Function{tool}
+			o.Model, o.Tools = model, []converse.Tool{tool}
 		})
 		srv.Reply(bedrocktest.ToolUse("wait", map[string]any{}))
 		var err error
@@ -305,14 +305,14 @@ func TestLoopToolInputThatCanNotBeRead(t *testing.T) {
 		ToolUse("check_stock", map[string]any{"title": "y"}))
 	result, err := run(t, true, chat, ask("q"))
 	assert.ErrorIs(t, err, bedrockx.ErrModelError)
-	assert.ErrorContains(t, err, "no JSON object")
+	assert.ErrorContains(t, err, "not a JSON object")
 	assert.Zero(t, runs.Load(), "neither of the two")
 	assert.Len(t, result.Rounds, 1)
 }
 
 func TestLoopStopsForAToolThatIsNotThere(t *testing.T) {
 	chat, srv, _ := newChat(t)
-	srv.Reply(bedrocktest.Text("I will.").Stop(bedrockkit.StopToolUse))
+	srv.Reply(bedrocktest.NewReply().Stop(bedrockkit.StopToolUse))
 	_, err := run(t, false, chat, ask("q"))
 	assert.ErrorIs(t, err, converse.ErrNoToolUse)
 }
@@ -333,7 +333,7 @@ func TestLoopLeavesBlankTextOut(t *testing.T) {
 func TestLoopObeysToolChoiceOnce(t *testing.T) {
 	chat, srv, _ := newChat(t)
 	for range 2 {
-		srv.Control(bedrocktest.OpConverse, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
+		srv.Control(bedrockkit.OpConverse, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
 			if strings.Contains(string(r.Body), `"toolChoice"`) {
 				return bedrocktest.ToolUse("check_stock", map[string]any{"title": "x"})
 			}
@@ -351,13 +351,13 @@ func TestLoopStartsNoToolsAfterItsEnd(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	runs := 0
-	pay := converse.Tool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
+	pay := converse.NewTool("pay", "Pays.", func(context.Context, struct{}) (string, error) {
 		runs++
 		cancel()
 		return "paid", nil
 	})
 	chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) {
-		o.Model, o.Tools, o.ToolConcurrency = model, []converse.Function{pay}, 1
+		o.Model, o.Tools, o.ToolConcurrency = model, []converse.Tool{pay}, 1
 	})
 	reply := bedrocktest.NewReply()
 	for range 6 {
@@ -380,9 +380,7 @@ func TestLoopWithoutRounds(t *testing.T) {
 // What a request took that brought nothing, nobody knows: it is not nothing.
 func TestLoopThatFailsAtOnceHasNoCost(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
-		chat, srv, _ := newChat(t, func(o *converse.Options) {
-			o.Call = []func(*bedrockx.Options){func(o *bedrockx.Options) { o.MaxAttempts = 1 }}
-		})
+		chat, srv, _ := newChat(t, once)
 		srv.Reply(bedrocktest.Exception("ModelTimeoutException"))
 		result, err := run(t, streamed, chat, ask("q"))
 		require.ErrorIs(t, err, bedrockx.ErrTimeout)

@@ -12,6 +12,8 @@ type plainAnswer struct {
 	usage   bedrockkit.Usage
 	reason  bedrockkit.StopReason
 	tier    bedrockkit.ServiceTier
+	latency bedrockkit.Latency
+	took    int // milliseconds
 }
 
 // scan reads a response in one pass and reports whether it is a plain answer.
@@ -29,6 +31,8 @@ func (a *plainAnswer) scan(data []byte) bool {
 		stopReason
 		usage
 		serviceTier
+		performance
+		metrics
 		message
 		role
 		content
@@ -38,6 +42,7 @@ func (a *plainAnswer) scan(data []byte) bool {
 		cacheWrite
 	)
 	var seen uint
+	var all int64
 	count := func(to *int64, member uint) bool {
 		n, ok := s.Number()
 		*to = int64(n)
@@ -88,12 +93,17 @@ func (a *plainAnswer) scan(data []byte) bool {
 				case "cacheWriteInputTokens":
 					return count(&a.usage.CacheWrite5mTokens, cacheWrite)
 				case "totalTokens":
-					return s.Digits()
+					n, ok := s.Number()
+					all = int64(n)
+					return ok
 				}
 				return false
 			})
 		case "metrics":
-			return s.Object(func(key []byte) bool { return string(key) == "latencyMs" && s.Digits() })
+			return once(&seen, metrics) && s.Object(func(key []byte) (ok bool) {
+				a.took, ok = s.Number()
+				return ok && string(key) == "latencyMs"
+			})
 		case "serviceTier":
 			return once(&seen, serviceTier) && s.Object(func(key []byte) bool {
 				text, ok := s.Text()
@@ -101,10 +111,16 @@ func (a *plainAnswer) scan(data []byte) bool {
 				return ok && string(key) == "type"
 			})
 		case "performanceConfig":
-			return s.Object(func(key []byte) bool { return string(key) == "latency" && s.Name() })
+			return once(&seen, performance) && s.Object(func(key []byte) bool {
+				text, ok := s.Text()
+				a.latency = bedrockkit.Latency(text)
+				return ok && string(key) == "latency"
+			})
 		}
 		return false
 	})
 	const needed = output | message | role | content | stopReason | usage | inputTokens
-	return ok && s.End() && seen&needed == needed && !a.reason.Malformed()
+	// Where the total says that the input includes what was cached, it is read by parts.
+	inclusive := all != 0 && all == a.usage.InputTokens+a.usage.OutputTokens && all != a.usage.Total()
+	return ok && s.End() && seen&needed == needed && !a.reason.Malformed() && !inclusive
 }

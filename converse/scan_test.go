@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
@@ -15,6 +16,7 @@ var plainAnswers = map[string]bool{
 	`{"output":{"message":{"content":[{"text":"ワン\n\u30d4\ud83d\ude00 \"x\""},{"text":""}],"role":"assistant"}},"stopReason":"stop_sequence","usage":{"inputTokens":25,"outputTokens":7}}`:                                                                                                 true,
 
 	// These are read by parts.
+	`{"output":{"message":{"content":[{"text":"a"}],"role":"assistant"}},"stopReason":"end_turn","usage":{"inputTokens":25,"outputTokens":7,"totalTokens":32,"cacheReadInputTokens":20}}`:         false,
 	`{"output":{"message":{"content":[{"text":"a"}],"role":"assistant"}},"stopReason":"end_turn"}`:                                                                                                false,
 	`{"output":{"message":{"content":[{"text":"a","b":1}],"role":"assistant"}},"stopReason":"end_turn","usage":{"inputTokens":25,"outputTokens":7}}`:                                              false,
 	`{"output":{"message":{"content":[{"text":"a"}],"role":"assistant"}},"stopReason":"end_turn","stopReason":"max_tokens","usage":{"inputTokens":25,"outputTokens":7}}`:                          false,
@@ -48,7 +50,7 @@ func FuzzPlainAnswer(f *testing.F) {
 		assert.Equal(t, r.Message, a.message)
 		assert.Equal(t, call.Usage, a.usage)
 		assert.Equal(t, call.StopReason, a.reason)
-		assert.Equal(t, call.ServiceTier, a.tier)
+		assert.Equal(t, call.ServiceTier, bedrockkit.ServedTier(a.tier, a.latency))
 		assert.Nil(t, r.AdditionalFields)
 		assert.Nil(t, r.Trace)
 	})

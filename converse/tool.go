@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/mangaassist/bedrockkit/internal/outputschema"
 )
 
-// A Function is a tool with the code behind it. [Tool] and [RawTool] make one.
-type Function struct {
+// A Tool is the description of a tool for the model, and the code that runs. [NewTool]
+// and [NewRawTool] make one.
+type Tool struct {
 	Spec ToolSpec
 
 	approval bool
@@ -24,66 +26,72 @@ type Function struct {
 	handle   ToolHandler
 }
 
-// A ToolHandler runs a call of a tool and returns the content of its result:
-// [Text], [JSON], [Image], [Document], [Video], [SearchResult] or [Raw]. The call's Input fits the
-// tool's schema.
+// Err returns what is wrong with the tool's name, type or schema, or nil. It is the
+// error that the first request with the tool would return.
+func (t Tool) Err() error { return t.err }
+
+// A ToolHandler runs a call of a tool and returns the content of its result: [Text],
+// [JSON] (an object), [Image], [Document], [Video], [SearchResult] or [Raw]. If it
+// returns no content, the model reads that the tool is done. The call's Input has been
+// validated against the tool's schema.
 type ToolHandler func(ctx context.Context, use ToolUse) (Contents, error)
 
-// A ToolMiddleware wraps a tool's handler in another: for a log, a cache, a
-// limit of its own. It runs after the arguments were held against the schema
-// and the call was approved, and within the tool's time. What it changes in
-// the Input is not held against the schema again.
+// A ToolMiddleware wraps a tool's handler in another handler, for example for a log, a
+// cache or a limit. It runs after the arguments were validated and the call was
+// approved, and within the tool's timeout. If it changes the Input, the Input is not
+// validated again.
 type ToolMiddleware func(next ToolHandler) ToolHandler
 
-// With returns the tool with middleware around it, the first one outermost.
-func (f Function) With(middleware ...ToolMiddleware) Function {
+// With returns the tool wrapped in middleware. The first one is the outermost.
+func (t Tool) With(middleware ...ToolMiddleware) Tool {
 	for _, m := range slices.Backward(middleware) {
-		if f.handle != nil {
-			f.handle = m(f.handle)
+		if t.handle != nil {
+			t.handle = m(t.handle)
 		}
 	}
-	return f
+	return t
 }
 
-// ToolOptions are those of one tool.
+// ToolOptions are the options of one tool.
 type ToolOptions struct {
-	// Schema is the JSON Schema of the input. By default it is inferred from
-	// the Go type: json tags name the fields, those without omitempty or
-	// omitzero are required, and a jsonschema tag describes one.
+	// Schema is the JSON Schema of the input. By default it is inferred from the Go
+	// type, by the rules of encoding/json. A json tag names a field, and a field
+	// without omitempty or omitzero is required. A jsonschema tag describes the field.
+	// An enum tag lists its allowed values, separated by commas. A type that has its
+	// own UnmarshalJSON returns its schema as a [JSONSchemer].
 	Schema json.RawMessage
 
-	// Strict makes the service hold the model to the schema, where the model
-	// can. Keywords that the service does not take there are told to the model
-	// in descriptions; the arguments are held against the whole schema here in
-	// any case.
+	// Strict makes the service force the model to follow the schema, if the model
+	// supports it. Keywords that the service does not take are moved to descriptions,
+	// for the model. The arguments are always validated here, against the whole
+	// schema.
 	Strict bool
 
-	// Timeout bounds each run of the tool, in the place of
-	// [Options.ToolTimeout]; negative means none.
+	// Timeout bounds each run of the tool, instead of [Options.ToolTimeout]. Zero
+	// means [Options.ToolTimeout]; negative means none.
 	Timeout time.Duration
 
-	// Approval is for tools with side effects: each call needs the consent of
-	// [Options.Approve]. Where there is no such function, the loop ends with a
-	// [*PendingError] before the tool runs.
+	// Approval is for tools with side effects: [Options.Approve] must allow each call.
+	// If [Options.Approve] is nil, the loop ends with a [*PendingError] before the
+	// tool runs.
 	Approval bool
 }
 
-// Tool makes a tool of a Go function. In is a struct or a map; the model's
-// arguments are held against the JSON Schema before fn runs. What fn returns
-// goes to the model: a string as text, a JSON object as JSON, a list as JSON
-// under the key "results", [Contents] and a [Content] as they are, anything else
-// as text.
+// NewTool makes a tool from a Go function. In is a struct or a map. The model's
+// arguments are validated against the JSON Schema before fn runs. The model gets what
+// fn returns: a string as text, a JSON object as JSON, a list as JSON under the key
+// "results", [Contents] and a [Content] unchanged, anything else as text.
 //
-// The model is told that a tool failed, and not why: an error may hold what
-// its user must not see. What the model should know, to mend its call, is said
-// with [Tellf]. [Stop] and [Ask] end the loop.
+// If fn returns an error, the model reads only that the tool failed, because an error
+// may hold what the user must not see. Use [Tellf] for what the model should know to
+// fix its call. [Stop] and [Ask] end the loop.
 //
-// fn may be called by several goroutines at once. Its context ends with the
-// loop's and after [Options.ToolTimeout].
+// fn must be safe for concurrent use. Its context ends when the context of the loop
+// ends, and after [Options.ToolTimeout].
 //
-// A mistake in name, type or schema is returned by the first request that
-// offers the tool, before anything is sent.
-func Tool[In, Out any](name, description string, fn func(context.Context, In) (Out, error), optFns ...func(*ToolOptions)) Function {
+// If the name, the type or the schema is wrong, the first request that offers the tool
+// returns the error, before anything is sent. Tool.Err returns it too.
+func NewTool[In, Out any](name, description string, fn func(context.Context, In) (Out, error), optFns ...func(*ToolOptions)) Tool {
 	var o ToolOptions
 	for _, option := range optFns {
 		option(&o)
@@ -91,10 +99,10 @@ func Tool[In, Out any](name, description string, fn func(context.Context, In) (O
 	spec := ToolSpec{Name: name, Description: description}
 	raw, err := inferSchema[In](o.Schema)
 	if err != nil {
-		return Function{Spec: spec, err: fmt.Errorf("tool %q: %w", name, err)}
+		return Tool{Spec: spec, err: fmt.Errorf("tool %q: %w", name, err)}
 	}
 	spec.InputSchema = raw
-	return RawTool(spec, func(ctx context.Context, use ToolUse) (Contents, error) {
+	return NewRawTool(spec, func(ctx context.Context, use ToolUse) (Contents, error) {
 		var in In
 		if err := json.Unmarshal(use.Input, &in); err != nil {
 			return nil, badArguments(err)
@@ -107,60 +115,60 @@ func Tool[In, Out any](name, description string, fn func(context.Context, In) (O
 	}, optFns...)
 }
 
-// RawTool makes a tool of a description with a JSON Schema and a handler that
-// gets the arguments as their JSON, held against the schema. All else is as
-// for [Tool]. ToolOptions.Schema has no effect: the schema is the spec's. Take
-// it from nobody whom you would not run code of: one that refers to itself
-// without going into the value ends the program.
-func RawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Function {
+// NewRawTool makes a tool from a description with a JSON Schema and a handler. The
+// handler gets the arguments as JSON, validated against the schema. Everything else is
+// as for [NewTool]. ToolOptions.Schema has no effect: the schema of spec is used. A
+// pattern that Go's regexp cannot compile, such as a lookahead, is shown to the model
+// but not validated.
+func NewRawTool(spec ToolSpec, handle ToolHandler, optFns ...func(*ToolOptions)) Tool {
 	var o ToolOptions
 	for _, option := range optFns {
 		option(&o)
 	}
-	f := Function{Spec: spec, handle: handle, approval: o.Approval, timeout: o.Timeout}
-	f.schema, f.err = resolveSchema(spec.InputSchema)
-	if f.Spec.Strict = spec.Strict || o.Strict; f.Spec.Strict && f.err == nil {
-		if f.Spec.InputSchema, f.err = strictSchema(spec.InputSchema); f.err != nil {
-			f.err = fmt.Errorf("its JSON Schema cannot be strict: %w", f.err)
+	t := Tool{Spec: spec, handle: handle, approval: o.Approval, timeout: o.Timeout}
+	t.schema, t.err = resolveSchema(spec.InputSchema)
+	if t.Spec.Strict = spec.Strict || o.Strict; t.Spec.Strict && t.err == nil {
+		if t.Spec.InputSchema, t.err = outputschema.Close(spec.InputSchema); t.err != nil {
+			t.err = fmt.Errorf("its JSON Schema cannot be strict: %w", t.err)
 		}
 	}
-	if f.err != nil {
-		f.err = fmt.Errorf("tool %q: %w", spec.Name, f.err)
+	if t.err != nil {
+		t.err = fmt.Errorf("tool %q: %w", spec.Name, t.err)
 	}
-	return f
+	return t
 }
 
-// specs are what the model is told of tools.
-func specs(tools []Function) ([]ToolSpec, error) {
+// specs are what the model reads of tools.
+func specs(tools []Tool) ([]ToolSpec, error) {
 	var list []ToolSpec
-	for _, f := range tools {
-		if f.err != nil {
-			return nil, f.err
+	for _, t := range tools {
+		if t.err != nil {
+			return nil, t.err
 		}
-		list = append(list, f.Spec)
+		list = append(list, t.Spec)
 	}
 	return list, nil
 }
 
 // check holds the arguments of a call against the tool's schema.
-func (f Function) check(input json.RawMessage) error {
+func (t Tool) check(input json.RawMessage) error {
 	switch {
-	case f.err != nil:
-		return f.err // one that the request did not offer
-	case f.handle == nil || f.schema == nil:
-		return errors.New("the tool has no code; converse.Tool and converse.RawTool make one")
+	case t.err != nil:
+		return t.err // one that the request did not offer
+	case t.handle == nil || t.schema == nil:
+		return errors.New("the tool has no code; converse.NewTool and converse.NewRawTool make one")
 	}
 	var args any
 	if err := json.Unmarshal(input, &args); err != nil {
 		return &argumentsError{"the arguments are no JSON: " + err.Error()}
 	}
-	if err := f.schema.Validate(args); err != nil {
+	if err := t.schema.Validate(args); err != nil {
 		return &argumentsError{"the arguments do not fit the tool's JSON Schema: " + err.Error()}
 	}
 	return nil
 }
 
-// argumentsError is the error of arguments that do not fit. The model is told
+// argumentsError is the error of arguments that do not fit. The model reads
 // what is wrong with them; the log is not, as that may repeat them.
 type argumentsError struct{ detail string }
 
@@ -179,41 +187,8 @@ func badArguments(err error) error {
 	return fmt.Errorf("the arguments do not fit: %w", err)
 }
 
-// jsonTypes are the schemas of types that encoding/json reads in a form of
-// their own.
-var jsonTypes = map[reflect.Type]*jsonschema.Schema{
-	reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
-	reflect.TypeFor[json.RawMessage](): {},
-	reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time"},
-}
-
-// inferSchema is the JSON Schema of a Go type, unless one is given.
-func inferSchema[T any](given json.RawMessage) (json.RawMessage, error) {
-	if given != nil {
-		return given, nil
-	}
-	schema, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: jsonTypes})
-	if err != nil {
-		return nil, fmt.Errorf("inferring a JSON Schema: %w; a type that has none needs a schema that is given", err)
-	}
-	return json.Marshal(schema)
-}
-
-// resolveSchema is a JSON Schema to validate by.
-func resolveSchema(raw json.RawMessage) (*jsonschema.Resolved, error) {
-	var schema *jsonschema.Schema
-	if err := json.Unmarshal(raw, &schema); err != nil {
-		return nil, fmt.Errorf("reading its JSON Schema: %w", err)
-	}
-	if schema == nil || schema.Type != "object" {
-		return nil, errors.New("its JSON Schema is not of type object; take a struct or a map")
-	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
-		return nil, fmt.Errorf("resolving its JSON Schema: %w", err)
-	}
-	return resolved, nil
-}
+// noOutput is the result of a tool that has run and says nothing.
+const noOutput = Text("done")
 
 // toolContent is what a tool returned, as the content of its result. The
 // service takes JSON objects only, so a list is wrapped in one and any other
@@ -221,10 +196,10 @@ func resolveSchema(raw json.RawMessage) (*jsonschema.Resolved, error) {
 func toolContent(out any) (Contents, error) {
 	switch out := out.(type) {
 	case nil:
-		return Contents{Text("done")}, nil
+		return Contents{noOutput}, nil
 	case string:
-		if strings.TrimSpace(out) == "" {
-			out = "done"
+		if isBlank(out) {
+			return Contents{noOutput}, nil
 		}
 		return Contents{Text(out)}, nil
 	case Contents:
@@ -233,7 +208,7 @@ func toolContent(out any) (Contents, error) {
 		return Contents{out}, nil
 	case json.RawMessage:
 		if len(out) == 0 {
-			return Contents{Text("done")}, nil
+			return Contents{noOutput}, nil
 		}
 	}
 	raw, err := json.Marshal(out)
@@ -245,6 +220,12 @@ func toolContent(out any) (Contents, error) {
 		return Contents{JSON(raw)}, nil
 	case '[':
 		return Contents{JSON(append(append([]byte(`{"results":`), raw...), '}'))}, nil
+	case '"': // a type of its own that is a text in JSON
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return nil, err
+		}
+		return toolContent(text)
 	case 'n': // null
 		switch reflect.TypeOf(out).Kind() {
 		case reflect.Slice:

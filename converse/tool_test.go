@@ -22,14 +22,14 @@ type lookup struct {
 }
 
 // runCall does for one call what a round does for all of its calls.
-func runCall(ctx context.Context, f Function, use ToolUse, o Options) (ToolResult, error) {
+func runCall(ctx context.Context, f Tool, use ToolUse, o Options) (ToolResult, error) {
 	c := &toolCall{use: use}
-	c.prepare([]Function{f})
+	c.prepare([]Tool{f})
 	runTools(ctx, []*toolCall{c}, o.resolved())
 	return c.result, c.err
 }
 
-func runTool(t *testing.T, f Function, input string) (ToolResult, error) {
+func runTool(t *testing.T, f Tool, input string) (ToolResult, error) {
 	t.Helper()
 	require.NoError(t, f.err)
 	result, err := runCall(t.Context(), f, ToolUse{ID: "id-1", Name: f.Spec.Name, Input: json.RawMessage(input)}, Options{})
@@ -41,7 +41,7 @@ func runTool(t *testing.T, f Function, input string) (ToolResult, error) {
 }
 
 func TestToolInfersItsSchema(t *testing.T) {
-	f := Tool("check", "Checks.", func(context.Context, lookup) (string, error) { return "", nil })
+	f := NewTool("check", "Checks.", func(context.Context, lookup) (string, error) { return "", nil })
 	require.NoError(t, f.err)
 	assert.JSONEq(t, `{"type":"object","properties":{"title":{"type":"string","description":"the manga's title"},"volume":{"type":["null","integer"]}},"required":["title"],"additionalProperties":false}`, string(f.Spec.InputSchema))
 }
@@ -53,11 +53,11 @@ func TestToolInfersTheFormOfJSON(t *testing.T) {
 		Data []byte          `json:"data"`
 		Any  json.RawMessage `json:"any"`
 	}
-	f := Tool("check", "Checks.", func(_ context.Context, in in) (string, error) {
+	f := NewTool("check", "Checks.", func(_ context.Context, in in) (string, error) {
 		return in.At.Format(time.DateOnly) + " " + string(in.Data) + " " + string(in.Any), nil
 	})
 	require.NoError(t, f.err)
-	assert.JSONEq(t, `{"type":"object","properties":{"at":{"type":"string","format":"date-time"},"data":{"type":"string","contentEncoding":"base64"},"any":true},
+	assert.JSONEq(t, `{"type":"object","properties":{"at":{"type":"string","format":"date-time"},"data":{"type":["null","string"],"contentEncoding":"base64"},"any":true},
 		"required":["at","data","any"],"additionalProperties":false}`, string(f.Spec.InputSchema))
 	result, err := runTool(t, f, `{"at":"2026-01-02T03:04:05Z","data":"aGk=","any":[1]}`)
 	require.NoError(t, err)
@@ -68,8 +68,8 @@ func TestToolInfersTheFormOfJSON(t *testing.T) {
 }
 
 func TestToolResults(t *testing.T) {
-	give := func(v any) Function {
-		return Tool("give", "Gives.", func(context.Context, map[string]any) (any, error) { return v, nil })
+	give := func(v any) Tool {
+		return NewTool("give", "Gives.", func(context.Context, map[string]any) (any, error) { return v, nil })
 	}
 	tests := []struct {
 		name string
@@ -85,10 +85,14 @@ func TestToolResults(t *testing.T) {
 		{"an empty text", "", Text("done")},
 		{"a blank text", " \n", Text("done")},
 		{"content", Contents{Text("as it is")}, Text("as it is")},
+		{"content of nothing", Contents{}, Text("done")},
+		{"no content", Contents(nil), Text("done")},
 		{"one block", JSON(`{"copies": 3}`), JSON(`{"copies": 3}`)},
 		{"a text block", Text("as it is"), Text("as it is")},
 		{"an empty list", []int(nil), JSON(`{"results":[]}`)},
 		{"an empty map", map[string]int(nil), JSON(`{}`)},
+		{"a text of a type of its own", title(`Tom & "Jerry" <3`), Text(`Tom & "Jerry" <3`)},
+		{"a value that is written as a text", genre(1), Text("seinen")},
 		{"bytes that are no UTF-8", "a\xffb", Text("a\uFFFDb")},
 	}
 	for _, tt := range tests {
@@ -114,7 +118,7 @@ func (panics) MarshalJSON() ([]byte, error) { panic("in MarshalJSON") }
 func (panics) Error() string                { return "it panics" }
 func (panics) ModelText() string            { panic("in ModelText") }
 
-// What goes wrong in a tool becomes a result that helps the model to mend its
+// What goes wrong in a tool becomes a result that helps the model to fix its
 // call, and tells it no more than it was meant to know.
 func TestToolErrors(t *testing.T) {
 	const secret = "canary-4711"
@@ -143,11 +147,9 @@ func TestToolErrors(t *testing.T) {
 		{"the end of the goroutine", `{"title":"a"}`, func(context.Context, lookup) (any, error) { runtime.Goexit(); return nil, nil }, "the tool failed"},
 		{"a result that is no JSON", `{"title":"a"}`, returns(func() {}, nil), "the tool failed"},
 		{"a result that is too large", `{"title":"a"}`, returns(strings.Repeat("x", 1<<20), nil), "ask for less"},
-		{"a result of nothing", `{"title":"a"}`, returns(Contents{}, nil), "the tool failed"},
 		{"a nil in the result", `{"title":"a"}`, returns(Contents{nil}, nil), "the tool failed"},
 		{"a list as JSON", `{"title":"a"}`, returns(Contents{JSON("[1]")}, nil), "the tool failed"},
 		{"a tool use in the result", `{"title":"a"}`, returns(Contents{ToolUse{}}, nil), "the tool failed"},
-		{"blank content", `{"title":"a"}`, returns(Contents{Text(" ")}, nil), "the tool failed"},
 		{"an argument missing", `{}`, nil, "title"},
 		{"an argument of another type", `{"title":1}`, nil, "JSON Schema"},
 		{"an argument too many", `{"title":"a","color":"red"}`, nil, "color"},
@@ -157,7 +159,7 @@ func TestToolErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			called := false
-			f := Tool("check", "Checks.", func(ctx context.Context, in lookup) (any, error) {
+			f := NewTool("check", "Checks.", func(ctx context.Context, in lookup) (any, error) {
 				called = true
 				return tt.fn(ctx, in)
 			})
@@ -176,13 +178,13 @@ func TestToolErrors(t *testing.T) {
 // What a panic says is in the error's Value, for whoever looks there, and in no
 // text.
 func TestToolPanicIsQuiet(t *testing.T) {
-	f := Tool("check", "Checks.", func(context.Context, map[string]any) (any, error) { panic("canary-4711") })
+	f := NewTool("check", "Checks.", func(context.Context, map[string]any) (any, error) { panic("canary-4711") })
 	_, err := runTool(t, f, `{}`)
 	assert.NotContains(t, fmt.Sprintf("%v %+v %q", err, err, err), "canary-4711")
 }
 
 func TestToolPanicIsKeptForTheLog(t *testing.T) {
-	f := Tool("check", "Checks.", func(context.Context, map[string]any) (any, error) { panic("boom") })
+	f := NewTool("check", "Checks.", func(context.Context, map[string]any) (any, error) { panic("boom") })
 	_, err := runTool(t, f, `{}`)
 	var p *PanicError
 	require.ErrorAs(t, err, &p)
@@ -192,7 +194,7 @@ func TestToolPanicIsKeptForTheLog(t *testing.T) {
 
 func TestToolTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := Tool("slow", "Is slow.", func(ctx context.Context, _ map[string]any) (any, error) {
+		f := NewTool("slow", "Is slow.", func(ctx context.Context, _ map[string]any) (any, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
@@ -204,7 +206,7 @@ func TestToolTimeout(t *testing.T) {
 		assert.Contains(t, result.Content[0], "longer than 2s")
 
 		// A tool's own bound goes before that of all.
-		own := Tool("slow", "Is slow.", func(ctx context.Context, _ map[string]any) (any, error) {
+		own := NewTool("slow", "Is slow.", func(ctx context.Context, _ map[string]any) (any, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}, func(o *ToolOptions) { o.Timeout = time.Minute })
@@ -216,7 +218,7 @@ func TestToolTimeout(t *testing.T) {
 }
 
 func TestToolWithoutArguments(t *testing.T) {
-	f := Tool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "noon", nil })
+	f := NewTool("now", "Says the time.", func(context.Context, struct{}) (string, error) { return "noon", nil })
 	for _, input := range []string{``, ` `, `{}`} {
 		result, err := runTool(t, f, input)
 		require.NoError(t, err, "%q", input)
@@ -226,7 +228,7 @@ func TestToolWithoutArguments(t *testing.T) {
 
 func TestToolWithAGivenSchema(t *testing.T) {
 	schema := `{"type":"object","properties":{"order_id":{"type":"string","pattern":"^ORD-[A-Z0-9]{8}$"}},"required":["order_id"]}`
-	f := Tool("order", "Finds an order.", func(_ context.Context, in struct {
+	f := NewTool("order", "Finds an order.", func(_ context.Context, in struct {
 		OrderID string `json:"order_id"`
 	}) (string, error) {
 		return in.OrderID, nil
@@ -242,10 +244,10 @@ func TestToolWithAGivenSchema(t *testing.T) {
 // A tool that the request did not offer, but that the model calls all the same,
 // can be a broken one.
 func TestBrokenToolsThatAreCalled(t *testing.T) {
-	for name, f := range map[string]Function{
-		"a mistake in it": Tool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil }),
+	for name, f := range map[string]Tool{
+		"a mistake in it": NewTool("broken", "Is broken.", func(context.Context, string) (string, error) { return "", nil }),
 		"no code":         {Spec: ToolSpec{Name: "broken"}},
-		"a nil handler":   RawTool(ToolSpec{Name: "broken", InputSchema: json.RawMessage(`{"type":"object"}`)}, nil),
+		"a nil handler":   NewRawTool(ToolSpec{Name: "broken", InputSchema: json.RawMessage(`{"type":"object"}`)}, nil),
 	} {
 		result, err := runCall(t.Context(), f, ToolUse{ID: "1", Name: "broken"}, Options{})
 		assert.Error(t, err, name)
@@ -254,11 +256,11 @@ func TestBrokenToolsThatAreCalled(t *testing.T) {
 }
 
 func TestToolThatCanNotBe(t *testing.T) {
-	for name, f := range map[string]Function{
-		"no object":    Tool("a", "b", func(context.Context, string) (string, error) { return "", nil }),
-		"no type":      Tool("a", "b", func(context.Context, struct{ F func() }) (string, error) { return "", nil }),
-		"broken":       Tool("a", "b", func(context.Context, struct{}) (string, error) { return "", nil }, func(o *ToolOptions) { o.Schema = json.RawMessage(`{`) }),
-		"schema array": Tool("a", "b", func(context.Context, struct{}) (string, error) { return "", nil }, func(o *ToolOptions) { o.Schema = json.RawMessage(`{"type":"array"}`) }),
+	for name, f := range map[string]Tool{
+		"no object":    NewTool("a", "b", func(context.Context, string) (string, error) { return "", nil }),
+		"no type":      NewTool("a", "b", func(context.Context, struct{ F func() }) (string, error) { return "", nil }),
+		"broken":       NewTool("a", "b", func(context.Context, struct{}) (string, error) { return "", nil }, func(o *ToolOptions) { o.Schema = json.RawMessage(`{`) }),
+		"schema array": NewTool("a", "b", func(context.Context, struct{}) (string, error) { return "", nil }, func(o *ToolOptions) { o.Schema = json.RawMessage(`{"type":"array"}`) }),
 	} {
 		assert.ErrorContains(t, f.err, `tool "a"`, name)
 	}
@@ -267,7 +269,7 @@ func TestToolThatCanNotBe(t *testing.T) {
 func TestToolThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		f := Tool("stuck", "Is stuck.", func(context.Context, map[string]any) (any, error) {
+		f := NewTool("stuck", "Is stuck.", func(context.Context, map[string]any) (any, error) {
 			<-release
 			return nil, errors.New("too late")
 		})
@@ -290,7 +292,7 @@ func TestToolMiddleware(t *testing.T) {
 			}
 		}
 	}
-	f := Tool("check", "Checks.", func(_ context.Context, in lookup) (string, error) {
+	f := NewTool("check", "Checks.", func(_ context.Context, in lookup) (string, error) {
 		order = append(order, "code")
 		return in.Title, nil
 	})
@@ -311,7 +313,7 @@ func TestToolMiddleware(t *testing.T) {
 
 func TestRawTool(t *testing.T) {
 	spec := ToolSpec{Name: "sum", Description: "Adds.", InputSchema: json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}`)}
-	f := RawTool(spec, func(_ context.Context, use ToolUse) (Contents, error) { return Contents{JSON(use.Input)}, nil })
+	f := NewRawTool(spec, func(_ context.Context, use ToolUse) (Contents, error) { return Contents{JSON(use.Input)}, nil })
 	result, err := runTool(t, f, `{"n": 12345678901234567890}`)
 	require.NoError(t, err)
 	assert.Equal(t, Contents{JSON(`{"n": 12345678901234567890}`)}, result.Content, "as the model wrote it, to the last digit")
@@ -322,7 +324,7 @@ func TestRawTool(t *testing.T) {
 func TestToolsRunAtOnceWithinTheirBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
-		f := Tool("wait", "Waits.", func(context.Context, struct{}) (string, error) {
+		f := NewTool("wait", "Waits.", func(context.Context, struct{}) (string, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second) // the bubble's
 			running.Add(-1)
@@ -331,7 +333,7 @@ func TestToolsRunAtOnceWithinTheirBound(t *testing.T) {
 		var calls []*toolCall
 		for range 10 {
 			c := &toolCall{use: ToolUse{ID: "1", Name: "wait"}}
-			c.prepare([]Function{f})
+			c.prepare([]Tool{f})
 			calls = append(calls, c)
 		}
 		began := time.Now()
@@ -339,4 +341,18 @@ func TestToolsRunAtOnceWithinTheirBound(t *testing.T) {
 		assert.Equal(t, 3*time.Second, time.Since(began))
 		assert.EqualValues(t, 4, most.Load())
 	})
+}
+
+func TestStrictTool(t *testing.T) {
+	schema := json.RawMessage(`{"type":"object","properties":{"n":{"type":"integer","minimum":1}},"required":["n"]}`)
+	f := NewTool("count", "Counts.", func(_ context.Context, in struct{ N int }) (int, error) { return in.N, nil },
+		func(o *ToolOptions) { o.Schema, o.Strict = schema, true })
+	require.NoError(t, f.err)
+	assert.True(t, f.Spec.Strict)
+	assert.Equal(t, `{"type":"object","properties":{"n":{"type":"integer","description":"(minimum: 1)"}},"required":["n"],"additionalProperties":false}`, string(f.Spec.InputSchema))
+	_, err := runTool(t, f, `{"n":0}`)
+	assert.ErrorContains(t, err, "JSON Schema", "the whole schema holds here")
+
+	open := NewTool("count", "Counts.", func(context.Context, map[string]string) (int, error) { return 0, nil }, func(o *ToolOptions) { o.Strict = true })
+	assert.ErrorContains(t, open.err, `tool "count"`)
 }

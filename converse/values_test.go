@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/converse"
@@ -78,7 +79,7 @@ func TestToolNameLimitsAreChecked(t *testing.T) {
 	req := ask("q")
 	req.Tools = []converse.ToolSpec{{Name: "shop.search", Description: "Searches.", InputSchema: json.RawMessage(`{"type":"object"}`)}}
 	_, err := chat.Send(t.Context(), req)
-	assert.ErrorContains(t, err, `toolConfig.tools[0].toolSpec.name: "shop.search" is not 1 to 64 of letters, digits, _ and -`)
+	assert.ErrorContains(t, err, `toolConfig.tools[0].toolSpec.name: "shop.search" is not 1 to 64 characters from [A-Za-z0-9_-]`)
 	assert.Empty(t, srv.Requests())
 }
 
@@ -140,7 +141,7 @@ func TestGuardrailStreamMode(t *testing.T) {
 		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model = model })
 		srv.Reply(bedrocktest.Text("ok"))
 		req := ask("q")
-		req.Guardrail = converse.Guardrail{ID: "gr1", Version: "1", StreamMode: "async"}
+		req.Guardrail = bedrockkit.Guardrail{ID: "gr1", Version: "1", StreamMode: "async"}
 		_, err := run(t, streamed, chat, req)
 		require.NoError(t, err)
 		assert.Equal(t, streamed, jsonHas(t, srv.Requests()[0].Body, "guardrailConfig", "streamProcessingMode"))
@@ -162,30 +163,55 @@ func jsonHas(t *testing.T, body []byte, object, member string) bool {
 func TestConversationIsCached(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
 		chat, srv, _ := newChat(t, func(o *converse.Options) {
-			o.System = "You are the assistant of a manga store. " + strings.Repeat("All of the rules of the store. ", 1000)
+			o.System = converse.Texts("You are the assistant of a manga store. " + strings.Repeat("All of the rules of the store. ", 1000))
 			o.CachePoints = "5m"
 		})
 		srv.Reply(bedrocktest.ToolUse("check_stock", map[string]any{"title": "Berserk"}), bedrocktest.Text("Three."), bedrocktest.Text("You are welcome."))
 		result, err := run(t, streamed, chat, ask("Is Berserk in stock?"))
 		require.NoError(t, err)
 		first, second := result.Rounds[0], result.Rounds[1]
-		require.NotNil(t, first.Caching)
-		assert.Zero(t, first.Caching.ReadTokens)
-		assert.Greater(t, first.Caching.WrittenTokens, int64(4096))
-		assert.Positive(t, first.Caching.MissCost.Sign())
-		assert.Equal(t, first.Caching.WrittenTokens, second.Caching.ReadTokens, "what was written is read")
-		assert.Positive(t, second.Caching.Saved.Sign())
+		require.NotNil(t, first.PromptCache)
+		assert.Zero(t, first.PromptCache.ReadTokens)
+		assert.Greater(t, first.PromptCache.WrittenTokens, int64(4096))
+		assert.Positive(t, first.PromptCache.MissCost.Sign())
+		assert.Equal(t, first.PromptCache.WrittenTokens, second.PromptCache.ReadTokens, "what was written is read")
+		assert.Positive(t, second.PromptCache.Saved.Sign())
 		assert.NotContains(t, string(mustJSON(t, result.Messages)), "cachePoint", "the conversation stays free of them")
 
 		result, err = run(t, streamed, chat, converse.Request{Messages: append(result.Messages, converse.User("Thanks!"))})
 		require.NoError(t, err)
-		assert.GreaterOrEqual(t, result.Last().Caching.ReadTokens, second.Caching.ReadTokens+second.Caching.WrittenTokens)
+		assert.GreaterOrEqual(t, result.Last().PromptCache.ReadTokens, second.PromptCache.ReadTokens+second.PromptCache.WrittenTokens)
 
 		srv.Reply(bedrocktest.Text("ok"))
-		resp, err := chat.Send(t.Context(), ask("short"), func(o *converse.Options) { o.CachePoints, o.System = "", "Be brief." })
+		resp, err := chat.Send(t.Context(), ask("short"), func(o *converse.Options) { o.CachePoints, o.System = "", converse.Texts("Be brief.") })
 		require.NoError(t, err)
-		assert.Nil(t, resp.Caching)
+		assert.Nil(t, resp.PromptCache)
 	})
+}
+
+// The system prompt of the options is content as that of a request, and no call
+// changes it.
+func TestSystemOfTheOptions(t *testing.T) {
+	system := converse.Contents{converse.Text("Be brief."), converse.CachePoint{}, nil, converse.Text(" ")}
+	chat, srv, _ := newChat(t, func(o *converse.Options) {
+		o.System = system
+		o.Repair = func([]converse.Change) {}
+	})
+	srv.Reply(bedrocktest.Text("a"), bedrocktest.Text("b"), bedrocktest.Text("c"))
+	for range 2 {
+		_, err := chat.Send(t.Context(), ask("q"))
+		require.NoError(t, err)
+	}
+	own := ask("q")
+	own.System = converse.Texts("Be polite.", "Be kind.")
+	_, err := chat.Send(t.Context(), own)
+	require.NoError(t, err)
+	for i, want := range []string{`[{"text":"Be brief."},{"cachePoint":{"type":"default"}}]`, `[{"text":"Be brief."},{"cachePoint":{"type":"default"}}]`, `[{"text":"Be polite."},{"text":"Be kind."}]`} {
+		var sent struct{ System json.RawMessage }
+		require.NoError(t, json.Unmarshal(srv.Requests()[i].Body, &sent))
+		assert.JSONEq(t, want, string(sent.System))
+	}
+	assert.Equal(t, converse.Contents{converse.Text("Be brief."), converse.CachePoint{}, nil, converse.Text(" ")}, system)
 }
 
 func mustJSON(t *testing.T, v any) []byte {
@@ -197,7 +223,9 @@ func mustJSON(t *testing.T, v any) []byte {
 
 func TestCachePointsAreNotPlacedAfterReasoning(t *testing.T) {
 	bothWays(t, func(t *testing.T, streamed bool) {
-		chat, srv, _ := newChat(t, func(o *converse.Options) { o.CachePoints, o.System = "5m", strings.Repeat("rules ", 5000) })
+		chat, srv, _ := newChat(t, func(o *converse.Options) {
+			o.CachePoints, o.System = "5m", converse.Texts(strings.Repeat("rules ", 5000))
+		})
 		srv.Reply(bedrocktest.Reasoning("hm").ToolUse("check_stock", map[string]any{"title": "x"}), bedrocktest.Text("ok"))
 		_, err := run(t, streamed, chat, ask("q"))
 		require.NoError(t, err)

@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// Amount is an exact amount of US dollars: a whole number of quadrillionths
-// (10⁻¹⁵ USD) in 128 bits. That is the cost of one token at a [Rate] of one
-// unit, so a cost is never rounded. The zero value is nothing, and two amounts
-// are equal when == says so.
+// Amount is an exact amount of US dollars: a whole number of quadrillionths (10⁻¹⁵
+// USD) in 128 bits. That is the cost of one token at a [Rate] of one unit, so a cost
+// is never rounded. The zero value is zero dollars. Compare amounts with ==.
 //
 // In JSON and text an Amount is a decimal string, "0.004672305". Amounts up to
 // 10²³ dollars fit; arithmetic beyond that panics.
@@ -26,7 +25,7 @@ const (
 	maxAmountLen = 64 // bytes of text that ParseAmount reads
 )
 
-// ErrInvalidAmount is the error of text that is no amount or no rate.
+// ErrInvalidAmount is the error of a text that is not a valid amount or rate.
 var ErrInvalidAmount = errors.New("invalid decimal")
 
 // ParseAmount reads a decimal number of dollars such as "0.004672305" or
@@ -42,6 +41,17 @@ func ParseAmount(s string) (Amount, error) {
 		return Amount{}, fmt.Errorf("%w: %q does not fit; at most 10²³ dollars do", ErrInvalidAmount, s)
 	}
 	return a, nil
+}
+
+// MustAmount is [ParseAmount] for constants. It panics if s is not an amount.
+//
+//	o.MaxCost = new(pricing.MustAmount("0.05"))
+func MustAmount(s string) Amount {
+	a, err := ParseAmount(s)
+	if err != nil {
+		panic("pricing: " + err.Error())
+	}
+	return a
 }
 
 // parseDecimal reads s as a whole number of 10^-places.
@@ -144,7 +154,7 @@ func (a Amount) Cmp(b Amount) int {
 // Sign returns -1, 0 or +1 as a is negative, zero or positive.
 func (a Amount) Sign() int { return a.Cmp(Amount{}) }
 
-// IsZero reports whether a is nothing. It lets omitzero leave a field out.
+// IsZero reports whether a is zero. JSON's omitzero uses it.
 func (a Amount) IsZero() bool { return a == Amount{} }
 
 // Rat returns a in dollars, exactly.
@@ -152,8 +162,8 @@ func (a Amount) Rat() *big.Rat {
 	return new(big.Rat).SetFrac(a.int(), pow10(amountDigits))
 }
 
-// Float64 returns the float64 nearest to a in dollars, for metrics and charts.
-// Do not add floats up: a million times half a tenth of a cent is not 500.
+// Float64 returns the float64 nearest to a in dollars, for metrics and charts. Do not
+// add such floats: a million times $0.0005 is then not 500.
 func (a Amount) Float64() float64 {
 	f, _ := a.Rat().Float64()
 	return f
@@ -178,8 +188,8 @@ func pow10(n int) *big.Int {
 	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
 }
 
-// Round returns a rounded half away from zero to so many decimal places, from
-// 0 to 15. It is for display: sums are made of exact amounts.
+// Round returns a rounded half away from zero to so many decimal places, from 0 to 15.
+// Use it only for display, and add exact amounts.
 func (a Amount) Round(places int) Amount {
 	unit := pow10(amountDigits - min(max(places, 0), amountDigits))
 	v := divRound(a.int(), unit)
@@ -190,13 +200,12 @@ func (a Amount) Round(places int) Amount {
 	return r
 }
 
-// String returns the exact decimal, with no more digits than it needs:
-// "0.004672305", "1600".
+// String returns the exact decimal, without needless digits: "0.004672305", "1600".
 func (a Amount) String() string { return formatDecimal(a.int(), amountDigits) }
 
-// Display returns a for reading: a dollar sign, thousands separated, and so
-// many significant digits, but never less than whole cents: "$1,600.00",
-// "$0.00467". Less than one digit means three.
+// Display returns a in a form for people: a dollar sign, separated thousands and so
+// many significant digits, but always at least whole cents: "$1,600.00", "$0.00467".
+// If digits is less than one, it is three.
 func (a Amount) Display(digits int) string {
 	if digits < 1 {
 		digits = 3
@@ -231,7 +240,7 @@ func (a *Amount) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// UnmarshalJSON reads a decimal, as a string or as a number; null is nothing.
+// UnmarshalJSON reads a decimal, as a string or as a number. Null is zero dollars.
 func (a *Amount) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		*a = Amount{}
@@ -255,9 +264,9 @@ func unquoteDecimal(data []byte) (string, error) {
 	return s, nil
 }
 
-// Rate is a price in nano-USD (10⁻⁹ USD) per 1,000,000 units: 3,300,000,000
-// is $3.30 per million tokens. In JSON and text it is the decimal number of
-// dollars per million units, "3.3". A rate of 0 says that something is free.
+// Rate is a price in nano-USD (10⁻⁹ USD) per 1,000,000 units: 3,300,000,000 is $3.30
+// per million tokens. In JSON and text it is the decimal number of dollars per million
+// units, "3.3". A rate of 0 means that something is free.
 type Rate int64
 
 const (
@@ -310,8 +319,8 @@ func (r *Rate) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// UnmarshalJSON reads a decimal, as a string or as a number. Null is an error,
-// and not the rate of what is free.
+// UnmarshalJSON reads a decimal, as a string or as a number. Null is an error, not a
+// rate of 0.
 func (r *Rate) UnmarshalJSON(data []byte) error {
 	s, err := unquoteDecimal(data)
 	if err != nil {

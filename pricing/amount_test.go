@@ -38,6 +38,11 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
+func TestMustAmount(t *testing.T) {
+	assert.Equal(t, amount(t, "0.05"), pricing.MustAmount("0.05"))
+	assert.PanicsWithValue(t, `pricing: invalid decimal: "5c"; a decimal looks like 0.25`, func() { pricing.MustAmount("5c") })
+}
+
 func TestAmountArithmeticAgreesWithBig(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := func() (pricing.Amount, *big.Rat) {

@@ -13,23 +13,26 @@ import (
 // Request is what is known of a request before it is sent, for [Table.Bound]
 // and [Table.Estimate].
 type Request struct {
-	// InputTokens is the whole input. Default: what Count says, or what Text
-	// allows.
+	// InputTokens is the whole input. Default: the result of Count, otherwise
+	// calculated from Text.
 	InputTokens int64
 
-	// Count counts the whole input in tokens, as Bedrock's CountTokens does,
-	// which is free. It is called by Estimate where InputTokens is 0. Default:
-	// none.
+	// Count counts the whole input in tokens, as Bedrock's CountTokens does, which is
+	// free. Estimate calls it if InputTokens is 0. Default: none.
 	Count func(context.Context) (int64, error)
 
-	// Text is the text of the input, used where there is no count: Estimate
-	// takes [EstimateTokens] of it, and Bound one token a byte, as no token is
-	// less.
+	// Text is the text of the input. It is used if there is no count: Estimate uses
+	// [EstimateTokens] of it, and Bound uses [MaxTextTokens].
 	Text string
 
-	// CacheWrite is the dimension that the request's cache points are billed
-	// by: CacheWrite5m, CacheWrite30m or CacheWrite1h. Default: the request has
-	// no cache points.
+	// Tools says that the request has tools or an output format. The service then adds
+	// its own prompt, which Bound counts with Text.
+	Tools bool
+
+	// CacheWrite is how the request's cache points are billed: CacheWrite5m,
+	// CacheWrite30m or CacheWrite1h. Bound uses the most expensive of the rates that
+	// the model has. If the model has only one other TTL, 5m (the default TTL) means
+	// that one. Default: the request has no cache points.
 	CacheWrite Dimension
 
 	// CacheReadTokens and CacheWriteTokens are the parts of the input that are
@@ -42,32 +45,57 @@ type Request struct {
 	// MaxOutputTokens.
 	OutputTokens int64
 
-	// MaxOutputTokens is the request's own bound. Default: the most that the
-	// model can put out.
+	// MaxOutputTokens is the request's own bound on the output. Default: the most that
+	// the model can answer ([bedrockkit.Capabilities]).
 	MaxOutputTokens int64
 
-	// Units are counts beside tokens. Default: those of [CostOptions].
+	// Units are counts in addition to tokens. Default: the Units of [CostOptions].
 	Units Units
 }
 
-// ErrUnbounded is the error of a request whose cost has no known bound, because
-// the size of its input or of its output has none.
+// ErrUnbounded is the error of a request whose cost has no known bound, because the
+// size of its input or output has no bound.
 var ErrUnbounded = errors.New("no bound on the cost")
 
-// Bound returns the most that one attempt at a request can cost: the whole
-// input at the dearest of the rates that may apply to it, and the longest
-// output. A tier other than batch is bounded by the standard tier too, since
-// the service may fall back on it. The text of the request must be all that is
-// sent, tool schemas included; images and documents have no bound in bytes, so
-// give InputTokens with them.
+// What a service adds to the text of a request. Sources: Anthropic, "Tool use",
+// pricing (530 tokens for Claude 3 Opus, 264 to 804 for others); the chat
+// templates of open models, such as OpenAI's Harmony, which begin with a system
+// prompt of their own of less than a hundred tokens.
+const (
+	templateTokens   = 128
+	toolPromptTokens = 1024
+)
+
+// MaxTextTokens returns the most tokens that a request with so many bytes of text can
+// have: one for each byte, because no token is shorter, and the prompts that the
+// service adds. tools says whether the request has tools or an output format. It does
+// not work for images, documents, video and audio, which can have more tokens than
+// bytes.
+func MaxTextTokens(bytes int64, tools bool) int64 {
+	most := bytes + templateTokens
+	if tools {
+		most += toolPromptTokens
+	}
+	return most
+}
+
+// Bound returns the most that one attempt at a request can cost: the whole input at
+// the highest rate that may apply to it, and the longest output. For any tier except
+// batch, the standard tier is included, because the service may fall back to it.
+// r.Text must have all text that is sent, including tool schemas. The bytes of images
+// and documents do not bound their tokens, so set InputTokens for them: to their
+// count, or to the model's context window.
+//
+// It returns [ErrUnbounded] if the size of the input or output has no bound or cannot
+// be counted, and an [UnpricedError] if a rate is missing.
 func (t *Table) Bound(model bedrockkit.ModelID, r Request, optFns ...func(*CostOptions)) (Amount, error) {
 	o := *costOptions(optFns)
 	if r.Units != nil {
 		o.Units = r.Units
 	}
 	input := r.InputTokens
-	if input == 0 {
-		input = int64(len(r.Text))
+	if input == 0 && r.Text != "" {
+		input = MaxTextTokens(int64(len(r.Text)), r.Tools)
 	}
 	if input == 0 {
 		return Amount{}, fmt.Errorf("%w of %q: give InputTokens or Text", ErrUnbounded, model)
@@ -75,6 +103,9 @@ func (t *Table) Bound(model bedrockkit.ModelID, r Request, optFns ...func(*CostO
 	output, err := t.maxOutput(model, r, &o)
 	if err != nil {
 		return Amount{}, err
+	}
+	if input > maxSpend.Tokens || output > maxSpend.Tokens {
+		return Amount{}, fmt.Errorf("%w of %q: %d tokens of input and %d of output cannot be counted", ErrUnbounded, model, input, output)
 	}
 	bound, err := t.boundInTier(model, input, output, r.CacheWrite, o)
 	if err != nil || tierIndex(o.Tier) == 0 || o.Tier == TierBatch {
@@ -92,15 +123,35 @@ func (t *Table) Bound(model bedrockkit.ModelID, r Request, optFns ...func(*CostO
 func (t *Table) boundInTier(model bedrockkit.ModelID, input, output int64, write Dimension, o CostOptions) (Amount, error) {
 	usage := bedrockkit.Usage{InputTokens: input, OutputTokens: output}
 	bound, err := t.price(model, &usage, &o, nil)
-	if err != nil || write == "" {
+	if err != nil {
 		return bound, err
 	}
-	usage = bedrockkit.Usage{OutputTokens: output}
-	if !write.add(&usage, input) {
-		return Amount{}, fmt.Errorf("%w of %q: CacheWrite is %q; it is a cache_write dimension", ErrUnbounded, model, write)
+	writes := []Dimension{CacheWrite30m} // models that have it write without being asked
+	if write != "" {
+		if !write.add(new(bedrockkit.Usage), 0) {
+			return Amount{}, fmt.Errorf("%w of %q: CacheWrite is %q; it must be a cache_write dimension", ErrUnbounded, model, write)
+		}
+		writes = []Dimension{CacheWrite5m, CacheWrite30m, CacheWrite1h}
 	}
-	written, err := t.price(model, &usage, &o, nil)
-	return larger(bound, written), err
+	var missing error
+	found := write == ""
+	for _, d := range writes {
+		usage := bedrockkit.Usage{OutputTokens: output}
+		d.add(&usage, input)
+		written, err := t.price(model, &usage, &o, nil)
+		switch {
+		case err == nil:
+			bound, found = larger(bound, written), true
+		case !errors.Is(err, ErrNoRate) || d == write && write != CacheWrite5m:
+			return Amount{}, err
+		default:
+			missing = err
+		}
+	}
+	if !found {
+		return Amount{}, missing
+	}
+	return bound, nil
 }
 
 // add adds tokens to the bucket of a cache write, and reports whether d is one.
@@ -125,33 +176,41 @@ func larger(a, b Amount) Amount {
 	return a
 }
 
+// MaxOutput returns the most tokens that a model can answer. It is 0 for models that
+// only embed or rank. It returns [ErrUnbounded] if that is not known, and
+// [ErrUnknownModel] if the table does not have the model.
+func (t *Table) MaxOutput(model bedrockkit.ModelID, optFns ...func(*CostOptions)) (int64, error) {
+	return t.maxOutput(model, Request{}, costOptions(optFns))
+}
+
 // maxOutput is the longest output that a request can have. Models that only
 // embed or rank have none.
 func (t *Table) maxOutput(model bedrockkit.ModelID, r Request, o *CostOptions) (int64, error) {
 	if r.MaxOutputTokens != 0 {
 		return r.MaxOutputTokens, nil
 	}
-	e, q, err := t.lookup(model, o)
+	e, q, _, err := t.lookup(model, o)
 	if err != nil {
-		return 0, unpriced(model, e, q, o, &bedrockkit.Usage{}, Amount{}, nil, err)
+		return 0, unpriced(model, e, &q, o, &bedrockkit.Usage{}, Amount{}, nil, err)
 	}
-	if len(e.rates[1]) == 0 && slices.ContainsFunc(e.rates[:], func(cells []rate) bool { return len(cells) > 0 }) {
+	if !e.prices(dimOutput) && len(e.rows) > 0 {
 		return 0, nil
 	}
-	if e.model.MaxOutput == 0 {
-		return 0, fmt.Errorf("%w of %q: give MaxOutputTokens, the table does not know the model's", ErrUnbounded, model)
+	c, _ := bedrockkit.Capabilities(q.base)
+	if c.MaxOutput == 0 {
+		return 0, fmt.Errorf("%w of %q: give MaxOutputTokens, the model's is not known", ErrUnbounded, model)
 	}
-	return e.model.MaxOutput, nil
+	return int64(c.MaxOutput), nil
 }
 
-// Estimate is what a request is likely to use and to cost.
+// Estimate is the likely usage and cost of a request.
 type Estimate struct {
 	Usage    bedrockkit.Usage `json:"usage"`
 	Expected Amount           `json:"expected"`
 }
 
-// Estimate returns the likely cost of a request. It calls Count, if it is
-// needed, and nothing else that takes time.
+// Estimate returns the likely cost of a request. It calls r.Count if that is needed;
+// everything else is fast.
 func (t *Table) Estimate(ctx context.Context, model bedrockkit.ModelID, r Request, optFns ...func(*CostOptions)) (Estimate, error) {
 	o := *costOptions(optFns)
 	input := r.InputTokens
@@ -186,10 +245,9 @@ func (t *Table) Estimate(ctx context.Context, model bedrockkit.ModelID, r Reques
 	return e, err
 }
 
-// EstimateTokens guesses how many tokens a text has: one for four letters of
-// an alphabet, one for each character of the scripts that have no spaces, such
-// as Japanese and Chinese. Real counts differ by a quarter and more; ask
-// CountTokens where it matters.
+// EstimateTokens estimates how many tokens a text has: one for four letters of an
+// alphabet, one for each character of scripts without spaces, such as Japanese and
+// Chinese. Real counts differ by a quarter or more; if that matters, use CountTokens.
 func EstimateTokens(text string) int64 {
 	var quarters int64
 	for _, r := range text {
@@ -206,12 +264,12 @@ func EstimateTokens(text string) int64 {
 type Comparison struct {
 	Model bedrockkit.ModelID `json:"model"`
 	Cost  Amount             `json:"cost"`
-	Err   error              `json:"-"` // why there is no price; Cost is then nothing
+	Err   error              `json:"-"` // why there is no price; Cost is then zero
 }
 
-// Compare prices one recorded usage with each of the models, as if they had
-// used the same tokens. The cheapest comes first, those without a price last.
-// Tokenizers differ, so this is a first look and no promise.
+// Compare prices one recorded usage with each of the models, as if they had used the
+// same tokens. The cheapest model comes first; models without a price come last.
+// Tokenizers differ, so the result is only a rough comparison.
 func (t *Table) Compare(usage bedrockkit.Usage, models []bedrockkit.ModelID, optFns ...func(*CostOptions)) []Comparison {
 	o := costOptions(optFns)
 	list := make([]Comparison, len(models))

@@ -3,6 +3,7 @@ package pricing_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	haiku3   bedrockkit.ModelID = "anthropic.claude-3-haiku-20240307-v1:0"
+	lite     bedrockkit.ModelID = "amazon.nova-lite-v1:0"
 	sonnet45 bedrockkit.ModelID = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 )
 
@@ -26,9 +27,12 @@ func TestBound(t *testing.T) {
 		opts  []func(*pricing.CostOptions)
 		want  string
 	}{
-		{"tokens", haiku3, pricing.Request{InputTokens: 1000, MaxOutputTokens: 500}, nil, "0.000875"},
-		{"a token has a byte at least", haiku3, pricing.Request{Text: strings.Repeat("x", 1000), MaxOutputTokens: 500}, nil, "0.000875"},
+		{"tokens", lite, pricing.Request{InputTokens: 1000, MaxOutputTokens: 500}, nil, "0.00018"},
+		{"a token has a byte at least, beside the template's", lite, pricing.Request{Text: strings.Repeat("x", 872), MaxOutputTokens: 500}, nil, "0.00018"},
+		{"the service's own prompt for tools", lite, pricing.Request{Text: strings.Repeat("x", 848), Tools: true, MaxOutputTokens: 500}, nil, "0.00024"},
 		{"all may be written to the cache", sonnet45, pricing.Request{InputTokens: 1000, MaxOutputTokens: 1, CacheWrite: pricing.CacheWrite1h}, nil, "0.0066165"},
+		{"at the dearest rate", sonnet45, pricing.Request{InputTokens: 1000, MaxOutputTokens: 1, CacheWrite: pricing.CacheWrite5m}, nil, "0.0066165"},
+		{"some models write without being asked", "global.openai.gpt-5.6-sol", pricing.Request{InputTokens: 1000, MaxOutputTokens: 1}, nil, "0.00502"},
 		{"the model's longest output", sonnet45, pricing.Request{InputTokens: 1}, nil, "1.0560033"},
 		{"an embedding has no output", "amazon.titan-embed-text-v2:0", pricing.Request{InputTokens: 1_000_000}, nil, "0.02"},
 		{"flex may be served as standard", "openai.gpt-oss-120b-1:0", pricing.Request{InputTokens: 1_000_000, MaxOutputTokens: 1_000_000}, []func(*pricing.CostOptions){tier(bedrockkit.TierFlex)}, "0.75"},
@@ -48,13 +52,15 @@ func TestBound(t *testing.T) {
 		req   pricing.Request
 		want  error
 	}{
-		"no input":             {haiku3, pricing.Request{MaxOutputTokens: 1}, pricing.ErrUnbounded},
-		"no known output":      {"anthropic.claude-opus-5-5", pricing.Request{InputTokens: 1}, pricing.ErrUnbounded},
-		"no cache dimension":   {haiku3, pricing.Request{InputTokens: 1, MaxOutputTokens: 1, CacheWrite: "input"}, pricing.ErrUnbounded},
-		"no rate of the cache": {haiku3, pricing.Request{InputTokens: 1, MaxOutputTokens: 1, CacheWrite: pricing.CacheWrite1h}, pricing.ErrNoRate},
-		"no model":             {"acme.one", pricing.Request{InputTokens: 1}, pricing.ErrUnknownModel},
-		"no model but a bound": {"acme.one", pricing.Request{InputTokens: 1, MaxOutputTokens: 1}, pricing.ErrUnknownModel},
-		"a negative output":    {haiku3, pricing.Request{InputTokens: 1, MaxOutputTokens: -1}, pricing.ErrInvalidUsage},
+		"no input":                  {lite, pricing.Request{MaxOutputTokens: 1}, pricing.ErrUnbounded},
+		"no known output":           {"writer.palmyra-vision-7b", pricing.Request{InputTokens: 1}, pricing.ErrUnbounded},
+		"no cache dimension":        {lite, pricing.Request{InputTokens: 1, MaxOutputTokens: 1, CacheWrite: "input"}, pricing.ErrUnbounded},
+		"no rate of the cache":      {lite, pricing.Request{InputTokens: 1, MaxOutputTokens: 1, CacheWrite: pricing.CacheWrite1h}, pricing.ErrNoRate},
+		"no model":                  {"acme.one", pricing.Request{InputTokens: 1}, pricing.ErrUnknownModel},
+		"no model but a bound":      {"acme.one", pricing.Request{InputTokens: 1, MaxOutputTokens: 1}, pricing.ErrUnknownModel},
+		"an input beyond counting":  {lite, pricing.Request{InputTokens: math.MaxInt64, MaxOutputTokens: 1}, pricing.ErrUnbounded},
+		"an output beyond counting": {lite, pricing.Request{InputTokens: 1, MaxOutputTokens: math.MaxInt64}, pricing.ErrUnbounded},
+		"a negative output":         {lite, pricing.Request{InputTokens: 1, MaxOutputTokens: -1}, pricing.ErrInvalidUsage},
 	} {
 		_, err := pricing.Default().Bound(tt.model, tt.req)
 		assert.ErrorIs(t, err, tt.want, name)
@@ -91,12 +97,12 @@ func TestEstimate(t *testing.T) {
 		req   pricing.Request
 		want  string
 	}{
-		{"counted", haiku3, pricing.Request{Count: count, OutputTokens: 500, MaxOutputTokens: 4000}, "0.000875"},
-		{"given, so not counted", haiku3, pricing.Request{InputTokens: 2000, Count: count, OutputTokens: 500}, "0.001125"},
-		{"by the text", haiku3, pricing.Request{Text: strings.Repeat("four", 1000), OutputTokens: 500}, "0.000875"},
-		{"output at most", haiku3, pricing.Request{InputTokens: 1000, MaxOutputTokens: 500}, "0.000875"},
+		{"counted", lite, pricing.Request{Count: count, OutputTokens: 500, MaxOutputTokens: 4000}, "0.00018"},
+		{"given, so not counted", lite, pricing.Request{InputTokens: 2000, Count: count, OutputTokens: 500}, "0.00024"},
+		{"by the text", lite, pricing.Request{Text: strings.Repeat("four", 1000), OutputTokens: 500}, "0.00018"},
+		{"output at most", lite, pricing.Request{InputTokens: 1000, MaxOutputTokens: 500}, "0.00018"},
 		{"cached", sonnet45, pricing.Request{InputTokens: 13_244, CacheReadTokens: 13_216, CacheWrite: pricing.CacheWrite5m, CacheWriteTokens: 25, OutputTokens: 12}, "0.004672305"},
-		{"cached for half an hour", "openai.gpt-5.6-luna", pricing.Request{InputTokens: 2_000_000, CacheWrite: pricing.CacheWrite30m, CacheWriteTokens: 1_000_000, OutputTokens: 1_000_000}, "1.815"},
+		{"cached for half an hour", "openai.gpt-5.6-luna", pricing.Request{InputTokens: 200_000, CacheWrite: pricing.CacheWrite30m, CacheWriteTokens: 100_000, OutputTokens: 100_000}, "0.1815"},
 		{"an embedding", "amazon.titan-embed-text-v2:0", pricing.Request{InputTokens: 1_000_000}, "0.02"},
 		{"a rerank query", "cohere.rerank-v3-5:0", pricing.Request{Units: pricing.Units{pricing.Query: 2}}, "0.004"},
 	}
@@ -112,11 +118,11 @@ func TestEstimate(t *testing.T) {
 	}
 
 	throttled := errors.New("throttled")
-	_, err := pricing.Default().Estimate(t.Context(), haiku3, pricing.Request{Count: func(context.Context) (int64, error) { return 0, throttled }})
+	_, err := pricing.Default().Estimate(t.Context(), lite, pricing.Request{Count: func(context.Context) (int64, error) { return 0, throttled }})
 	assert.ErrorIs(t, err, throttled)
-	_, err = pricing.Default().Estimate(t.Context(), haiku3, pricing.Request{InputTokens: 1, OutputTokens: 1, CacheReadTokens: 5})
+	_, err = pricing.Default().Estimate(t.Context(), lite, pricing.Request{InputTokens: 1, OutputTokens: 1, CacheReadTokens: 5})
 	assert.ErrorIs(t, err, pricing.ErrInvalidUsage, "more read from the cache than there is")
-	_, err = pricing.Default().Estimate(t.Context(), haiku3, pricing.Request{InputTokens: 10, OutputTokens: 1, CacheWriteTokens: 5})
+	_, err = pricing.Default().Estimate(t.Context(), lite, pricing.Request{InputTokens: 10, OutputTokens: 1, CacheWriteTokens: 5})
 	assert.ErrorContains(t, err, "cache_write dimension")
 }
 

@@ -3,6 +3,7 @@ package pricing_test
 import (
 	"errors"
 	"fmt"
+	"log"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/pricing"
@@ -35,7 +36,7 @@ func ExampleUnpricedError() {
 }
 
 func ExampleTable_Bound() {
-	most, err := pricing.Default().Bound("anthropic.claude-3-haiku-20240307-v1:0", pricing.Request{
+	most, err := pricing.Default().Bound("us.anthropic.claude-haiku-4-5-20251001-v1:0", pricing.Request{
 		Text:            "Which volume of the series comes after 23?",
 		MaxOutputTokens: 300,
 	})
@@ -43,9 +44,12 @@ func ExampleTable_Bound() {
 		panic(err)
 	}
 	fmt.Println(most)
-	// Output: 0.0003855
+	// Output: 0.001837
 }
 
+// The arithmetic of the store that the module was made for, at the prices of
+// models that have ended since: Claude 3 Haiku on 2026-09-10, Claude 3 Sonnet on
+// 2026-07-30.
 func ExampleTable_Forecast() {
 	f, err := pricing.Default().Forecast(pricing.Workload{
 		MessagesPerDay: 1_000_000,
@@ -81,7 +85,7 @@ func ExampleTable_Compare() {
 
 func ExampleLedger() {
 	ledger := pricing.NewLedger()
-	cost, _ := pricing.ParseAmount("0.0005")
+	cost := pricing.MustAmount("0.0005")
 	for range 1_000_000 {
 		if err := ledger.Add(pricing.Entry{Tenant: "shop", Model: "amazon.nova-lite-v1:0", Cost: cost}); err != nil {
 			panic(err)
@@ -89,4 +93,19 @@ func ExampleLedger() {
 	}
 	fmt.Println(ledger.Total())
 	// Output: 500
+}
+
+// A budget without package bedrockx: set aside, ask, settle.
+func ExampleBudget() {
+	budget := pricing.NewDailyTokenBudget(2000)
+	bound := pricing.Spend{Tokens: pricing.MaxTextTokens(900, false) + 500} // the input and max tokens
+	if err := budget.Reserve(bound); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(budget.Reserve(bound))
+	budget.Settle(bound, pricing.Spend{Tokens: 210}) // of the response's usage
+	fmt.Println(budget.RemainingTokens())
+	// Output:
+	// the call may take up to 1528 tokens, and 472 tokens of 2000 tokens are left
+	// 1790
 }

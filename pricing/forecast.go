@@ -10,9 +10,9 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// Workload describes the traffic of a service, for [Table.Forecast]. Shares
-// are from 0 to 1; a float64 stands for the shortest decimal that denotes it,
-// so that 0.15 is exactly fifteen hundredths.
+// Workload describes the traffic of a service, for [Table.Forecast]. Shares are from 0
+// to 1. A float64 is read as its shortest decimal, so 0.15 is exactly fifteen
+// hundredths.
 type Workload struct {
 	MessagesPerDay int64 `json:"messages_per_day"`
 
@@ -31,20 +31,20 @@ type Workload struct {
 	// whole responses and cost nothing. Default: 0.
 	CacheHitRate float64 `json:"cache_hit_rate,omitempty"`
 
-	// PromptCacheRead and PromptCacheWrite are the shares of the input tokens
-	// that are read from the prompt cache and written to it for five minutes.
-	// Batches use no prompt cache. Default: 0.
+	// PromptCacheRead and PromptCacheWrite are the shares of the input tokens that are
+	// read from the prompt cache, and written to it for five minutes. Batches do not
+	// use the prompt cache. Default: 0.
 	PromptCacheRead  float64 `json:"prompt_cache_read,omitempty"`
 	PromptCacheWrite float64 `json:"prompt_cache_write,omitempty"`
 
-	// BatchShare is the share of the messages, of those that miss the response
-	// cache, that are answered by batch inference. Default: 0.
+	// BatchShare is the share of messages that are answered by batch inference, out of
+	// the messages that miss the response cache. Default: 0.
 	BatchShare float64 `json:"batch_share,omitempty"`
 
-	// Tier serves what is no batch. Default: the standard tier.
+	// Tier serves what is not batch. Default: the standard tier.
 	Tier bedrockkit.ServiceTier `json:"tier,omitempty"`
 
-	// Region is as in [CostOptions]. Default: the price of most regions.
+	// Region and its default are as in [CostOptions].
 	Region string `json:"region,omitempty"`
 }
 
@@ -53,15 +53,15 @@ type Route struct {
 	Model bedrockkit.ModelID `json:"model"`
 	Share float64            `json:"share"`
 
-	// InputTokens and OutputTokens are the averages of this route. Default:
-	// those of the workload.
-	InputTokens  float64 `json:"input_tokens,omitempty"`
-	OutputTokens float64 `json:"output_tokens,omitempty"`
+	// InputTokens and OutputTokens are the averages of this route, for example an
+	// output of 0 for an embedding model. Nil: the averages of the workload.
+	InputTokens  *float64 `json:"input_tokens,omitempty"`
+	OutputTokens *float64 `json:"output_tokens,omitempty"`
 }
 
-// Forecast is what a workload costs. Amounts are exact, or rounded to 10⁻¹⁵
-// dollars where an average has no exact price. The list cost is that without
-// caches and batches; it is the sum of the cost and of all savings.
+// Forecast is what a workload costs. Amounts are exact, or rounded to 10⁻¹⁵ dollars if
+// an average has no exact price. The list cost is the cost without caches and batches;
+// it is the sum of the cost and all savings.
 type Forecast struct {
 	Days      int             `json:"days"`
 	ListDay   Amount          `json:"list_day"`
@@ -73,15 +73,15 @@ type Forecast struct {
 	PerAnswer Amount          `json:"per_answer"`
 }
 
-// Savings say what each measure saves in the period, one after the other:
-// the response cache first, then batches, then the prompt cache for the rest.
+// Savings are what each measure saves in the period, applied one after the other:
+// first the response cache, then batches, then the prompt cache for the rest.
 type Savings struct {
 	ResponseCache Amount `json:"response_cache"`
-	PromptCache   Amount `json:"prompt_cache"` // negative where writing costs more than reading saves
+	PromptCache   Amount `json:"prompt_cache"` // negative if writing costs more than reading saves
 	Batch         Amount `json:"batch"`
 }
 
-// ModelForecast is the part of a forecast that one route is.
+// ModelForecast is the part of a forecast for one route.
 type ModelForecast struct {
 	Model          bedrockkit.ModelID `json:"model"`
 	MessagesPerDay float64            `json:"messages_per_day"`
@@ -91,15 +91,15 @@ type ModelForecast struct {
 	Parts          []Part             `json:"parts"`
 }
 
-// Part is the cost in the period of one dimension in one tier.
+// Part is the cost of one dimension in one tier, in the period.
 type Part struct {
 	Dimension Dimension              `json:"dimension"`
 	Tier      bedrockkit.ServiceTier `json:"tier"`
 	Amount    Amount                 `json:"amount"`
 }
 
-// ErrInvalidWorkload is the error of a workload that cannot be: shares out of
-// range or that do not add up to 1, negative counts.
+// ErrInvalidWorkload is the error of a workload that is not possible: a share is out
+// of range, the shares do not add up to 1, or a count is negative.
 var ErrInvalidWorkload = errors.New("invalid workload")
 
 const maxRoutes = 1000
@@ -130,9 +130,9 @@ func (w *Workload) validate() error {
 		if !(r.Share >= 0 && r.Share <= 1) {
 			return fmt.Errorf("%w: the share of %q is %v; a share is from 0 to 1", ErrInvalidWorkload, r.Model, r.Share)
 		}
-		for _, n := range []float64{w.InputTokens, w.OutputTokens, r.InputTokens, r.OutputTokens} {
-			if !(n >= 0 && n <= 1e12) {
-				return fmt.Errorf("%w: an average of %v tokens for %q", ErrInvalidWorkload, n, r.Model)
+		for _, n := range []*float64{&w.InputTokens, &w.OutputTokens, r.InputTokens, r.OutputTokens} {
+			if n != nil && !(*n >= 0 && *n <= 1e12) {
+				return fmt.Errorf("%w: an average of %v tokens for %q", ErrInvalidWorkload, *n, r.Model)
 			}
 		}
 		sum.Add(sum, decimal(r.Share))
@@ -159,10 +159,10 @@ func product(factors ...*big.Rat) *big.Rat {
 	return p
 }
 
-// Forecast returns what a workload costs in a day and in a period, for each
-// model, and what caches and batches save. A bracket of the price is that of
-// the average input. Where a rate is missing the error is
-// an [*UnpricedError] of the route's model.
+// Forecast returns what a workload costs in a day and in a period, for each model, and
+// what caches and batches save. If the price has brackets, the average input selects
+// the bracket. If a rate is missing, the error is an [*UnpricedError] of the route's
+// model.
 func (t *Table) Forecast(w Workload) (Forecast, error) {
 	if err := w.validate(); err != nil {
 		return Forecast{}, err
@@ -237,11 +237,11 @@ type part struct {
 
 func (t *Table) route(w *Workload, r Route) (routed, error) {
 	in, out := w.InputTokens, w.OutputTokens
-	if r.InputTokens != 0 {
-		in = r.InputTokens
+	if r.InputTokens != nil {
+		in = *r.InputTokens
 	}
-	if r.OutputTokens != 0 {
-		out = r.OutputTokens
+	if r.OutputTokens != nil {
+		out = *r.OutputTokens
 	}
 	input, output := decimal(in), decimal(out)
 	messages := product(new(big.Rat).SetInt64(w.MessagesPerDay), decimal(r.Share))
@@ -299,13 +299,26 @@ func (t *Table) route(w *Workload, r Route) (routed, error) {
 
 // rate returns one rate of a model for requests of so many input tokens.
 func (t *Table) rate(model bedrockkit.ModelID, d Dimension, input float64, o CostOptions) (Rate, error) {
-	e, q, err := t.lookup(model, &o)
+	e, q, prefix, err := t.lookup(model, &o)
+	var found Rate
 	if err == nil {
 		q.input = int64(input)
-		if c := e.find(slices.Index(dimensions[:], d), &q); c != nil {
-			return c.rate, nil
+		dim := slices.Index(dimensions[:], d)
+		places := t.places(e, &q, prefix, nil)
+		for i, region := range places {
+			q.region = region
+			var rates applied
+			e.apply(&q, &rates)
+			if rates[dim].row == 0 {
+				err = fmt.Errorf("%s: %w", d, t.whereElse(e, &q, []Quantity{{Dimension: d}}))
+			} else if i > 0 && rates[dim].rate != found {
+				err = t.differ(prefix, places[i-1], region)
+			}
+			found = rates[dim].rate
 		}
-		err = fmt.Errorf("%w for %s", ErrNoRate, d)
 	}
-	return 0, unpriced(model, e, q, &o, &bedrockkit.Usage{}, Amount{}, nil, err)
+	if err != nil {
+		return 0, unpriced(model, e, &q, &o, &bedrockkit.Usage{}, Amount{}, nil, err)
+	}
+	return found, nil
 }

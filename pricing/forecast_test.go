@@ -17,7 +17,7 @@ func store() pricing.Workload {
 	return pricing.Workload{
 		MessagesPerDay: 1_000_000,
 		Routes: []pricing.Route{
-			{Model: haiku3, Share: 0.8},
+			{Model: "anthropic.claude-3-haiku-20240307-v1:0", Share: 0.8},
 			{Model: "anthropic.claude-3-sonnet-20240229-v1:0", Share: 0.2},
 		},
 		InputTokens: 500, OutputTokens: 300,
@@ -62,7 +62,7 @@ func TestForecast(t *testing.T) {
 	t.Run("prompt cache", func(t *testing.T) {
 		f, err := pricing.Default().Forecast(pricing.Workload{
 			MessagesPerDay: 1000, Days: 1,
-			Routes:      []pricing.Route{{Model: sonnet45, Share: 1, InputTokens: 10_000, OutputTokens: 100}},
+			Routes:      []pricing.Route{{Model: sonnet45, Share: 1, InputTokens: new(10_000.0), OutputTokens: new(100.0)}},
 			InputTokens: 7, OutputTokens: 7, // the route has its own
 			PromptCacheRead: 0.8, PromptCacheWrite: 0.1,
 		})
@@ -149,4 +149,25 @@ func TestForecastJSON(t *testing.T) {
 	var back pricing.Forecast
 	require.NoError(t, json.Unmarshal(data, &back))
 	assert.Equal(t, f, back)
+}
+
+// Chat and embeddings are one workload: the route that embeds has no output.
+func TestForecastOfRoutesWithoutOutput(t *testing.T) {
+	w := pricing.Workload{MessagesPerDay: 1_000_000, InputTokens: 500, OutputTokens: 300, Routes: []pricing.Route{
+		{Model: lite, Share: 0.5},
+		{Model: "amazon.titan-embed-text-v2:0", Share: 0.5, OutputTokens: new(0.0)},
+	}}
+	f, err := pricing.Default().Forecast(w)
+	require.NoError(t, err)
+	assert.Equal(t, "56", f.Day.String()) // 15 + 36 and 5
+	w.Routes[1].OutputTokens = nil
+	_, err = pricing.Default().Forecast(w)
+	assert.ErrorIs(t, err, pricing.ErrNoRate)
+	w.Routes = []pricing.Route{{Model: "eu.amazon.nova-2-lite-v1:0", Share: 1}}
+	_, err = pricing.Default().Forecast(w)
+	assert.ErrorContains(t, err, "no rate without a region: the prices of eu. differ")
+	w.Region = "eu-central-1"
+	f, err = pricing.Default().Forecast(w)
+	require.NoError(t, err)
+	assert.Equal(t, "1293.6", f.Day.String()) // 500M × 0.429 + 300M × 3.597
 }

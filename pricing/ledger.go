@@ -21,7 +21,7 @@ type Entry struct {
 	Usage  bedrockkit.Usage
 	Cost   Amount // from 0 to a trillion dollars
 
-	// Unpriced says that the cost is a lower bound, as in an [UnpricedError].
+	// Unpriced means that the cost is a lower bound, as in an [UnpricedError].
 	Unpriced bool
 }
 
@@ -31,7 +31,7 @@ type Sum struct {
 	Model    bedrockkit.ModelID `json:"model"`
 	Day      string             `json:"day"` // YYYY-MM-DD, in UTC
 	Requests int64              `json:"requests"`
-	Unpriced int64              `json:"unpriced,omitempty"` // requests whose cost is not, or not wholly, in Cost
+	Unpriced int64              `json:"unpriced,omitempty"` // requests whose cost is not, or only partly, in Cost
 	Usage    bedrockkit.Usage   `json:"usage"`
 	Cost     Amount             `json:"cost"`
 }
@@ -42,9 +42,8 @@ type LedgerOptions struct {
 	MaxSums int
 }
 
-// Ledger sums costs by tenant, model and day, exactly. It is safe for
-// concurrent use. Its JSON is the list of its sums, which [Ledger.Merge] adds
-// to another ledger.
+// Ledger sums costs by tenant, model and day, exactly. It is safe for concurrent use.
+// Its JSON is the list of its sums. [Ledger.Merge] adds them to another ledger.
 type Ledger struct {
 	max int
 
@@ -58,8 +57,8 @@ type ledgerKey struct {
 	day    int32
 }
 
-// ErrLedgerFull is the error of an entry or a sum that would exceed MaxSums.
-// Nothing of it was added: [Ledger.Take] makes room.
+// ErrLedgerFull is the error of an entry or a sum that would exceed MaxSums. It was
+// not added. [Ledger.Take] makes room.
 var ErrLedgerFull = errors.New("ledger is full")
 
 var (
@@ -79,7 +78,7 @@ func NewLedger(optFns ...func(*LedgerOptions)) *Ledger {
 	return &Ledger{max: o.MaxSums, sums: map[ledgerKey]*Sum{}}
 }
 
-// Add enters a request. The errors are [ErrInvalidUsage] and [ErrLedgerFull].
+// Add adds a request. The errors are [ErrInvalidUsage] and [ErrLedgerFull].
 func (l *Ledger) Add(e Entry) error {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
@@ -110,7 +109,7 @@ func (l *Ledger) add(k ledgerKey, s *Sum) error {
 		sum = &Sum{Tenant: s.Tenant, Model: s.Model, Day: time.Unix(int64(k.day)*86400, 0).UTC().Format(time.DateOnly)}
 	}
 	usage := sum.Usage.Add(s.Usage)
-	for i, n := range counts(usage) {
+	for i, n := range counts(&usage) {
 		if n < 0 {
 			return fmt.Errorf("%w: the sum of %s overflows", ErrInvalidUsage, dimensions[i])
 		}
@@ -129,7 +128,7 @@ func (l *Ledger) add(k ledgerKey, s *Sum) error {
 	return nil
 }
 
-// Total returns the cost of all that the ledger holds.
+// Total returns the cost of everything in the ledger.
 func (l *Ledger) Total() Amount {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,8 +167,8 @@ func sorted(sums map[ledgerKey]*Sum) []Sum {
 	return list
 }
 
-// Merge adds sums, such as those of another process. It stops at the first
-// error, before the sum that it is about.
+// Merge adds sums, such as the sums of another process. It stops at the first error;
+// that sum and the sums after it are not added.
 func (l *Ledger) Merge(sums []Sum) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,10 +176,13 @@ func (l *Ledger) Merge(sums []Sum) error {
 		s := &sums[i]
 		d, err := parseDay(s.Day, 0)
 		if err != nil || s.Day == "" {
-			return fmt.Errorf("merging sum %d: %q is no day YYYY-MM-DD", i, s.Day)
+			return fmt.Errorf("merging sum %d: %q is not a day YYYY-MM-DD", i, s.Day)
 		}
 		if min(s.Requests, s.Unpriced, int64(s.Cost.Sign()), slices.Min(slices.Collect(values(s.Usage)))) < 0 {
 			return fmt.Errorf("merging sum %d: %w: a count is negative", i, ErrInvalidUsage)
+		}
+		if s.Unpriced > s.Requests {
+			return fmt.Errorf("merging sum %d: %w: %d unpriced of %d requests", i, ErrInvalidUsage, s.Unpriced, s.Requests)
 		}
 		if err := l.add(ledgerKey{s.Tenant, s.Model, d}, s); err != nil {
 			return fmt.Errorf("merging sum %d: %w", i, err)
@@ -190,7 +192,7 @@ func (l *Ledger) Merge(sums []Sum) error {
 }
 
 func values(u bedrockkit.Usage) func(func(int64) bool) {
-	c := counts(u)
+	c := counts(&u)
 	return slices.Values(c[:])
 }
 

@@ -24,7 +24,7 @@ func TestLedgerSumsAMillionConcurrentEntriesExactly(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			e := pricing.Entry{
-				Tenant: fmt.Sprintf("tenant-%d", w%4), Model: haiku3, Time: start.AddDate(0, 0, w%2),
+				Tenant: fmt.Sprintf("tenant-%d", w%4), Model: lite, Time: start.AddDate(0, 0, w%2),
 				Usage: bedrockkit.Usage{InputTokens: 500, OutputTokens: 300}, Cost: cost,
 			}
 			for range each {
@@ -50,19 +50,19 @@ func TestLedger(t *testing.T) {
 	l := pricing.NewLedger(func(o *pricing.LedgerOptions) { o.MaxSums = 2 })
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	used := bedrockkit.Usage{InputTokens: 1}
-	require.NoError(t, l.Add(pricing.Entry{Tenant: "b", Model: haiku3, Time: noon, Usage: used, Cost: amount(t, "1")}))
-	require.NoError(t, l.Add(pricing.Entry{Tenant: "a", Model: haiku3, Time: noon, Usage: bedrockkit.Usage{InputTokens: 2, Unknown: true}, Cost: amount(t, "2")}))
-	require.NoError(t, l.Add(pricing.Entry{Tenant: "a", Model: haiku3, Time: noon, Usage: used, Unpriced: true}))
-	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "c", Model: haiku3, Time: noon}), pricing.ErrLedgerFull)
-	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: haiku3, Time: noon, Cost: amount(t, "-1")}), pricing.ErrInvalidUsage)
-	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: haiku3, Time: noon, Cost: amount(t, "1000000000000.1")}), pricing.ErrInvalidUsage)
-	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: haiku3, Time: noon, Usage: bedrockkit.Usage{OutputTokens: -1}}), pricing.ErrInvalidUsage)
+	require.NoError(t, l.Add(pricing.Entry{Tenant: "b", Model: lite, Time: noon, Usage: used, Cost: amount(t, "1")}))
+	require.NoError(t, l.Add(pricing.Entry{Tenant: "a", Model: lite, Time: noon, Usage: bedrockkit.Usage{InputTokens: 2, Unknown: true}, Cost: amount(t, "2")}))
+	require.NoError(t, l.Add(pricing.Entry{Tenant: "a", Model: lite, Time: noon, Usage: used, Unpriced: true}))
+	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "c", Model: lite, Time: noon}), pricing.ErrLedgerFull)
+	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: lite, Time: noon, Cost: amount(t, "-1")}), pricing.ErrInvalidUsage)
+	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: lite, Time: noon, Cost: amount(t, "1000000000000.1")}), pricing.ErrInvalidUsage)
+	assert.ErrorIs(t, l.Add(pricing.Entry{Tenant: "a", Model: lite, Time: noon, Usage: bedrockkit.Usage{OutputTokens: -1}}), pricing.ErrInvalidUsage)
 
 	data, err := json.Marshal(l)
 	require.NoError(t, err)
 	assert.JSONEq(t, `[
-		{"tenant":"a","model":"anthropic.claude-3-haiku-20240307-v1:0","day":"2026-11-22","requests":2,"unpriced":2,"usage":{"input_tokens":3,"output_tokens":0},"cost":"2"},
-		{"tenant":"b","model":"anthropic.claude-3-haiku-20240307-v1:0","day":"2026-11-22","requests":1,"usage":{"input_tokens":1,"output_tokens":0},"cost":"1"}]`, string(data))
+		{"tenant":"a","model":"amazon.nova-lite-v1:0","day":"2026-11-22","requests":2,"unpriced":2,"usage":{"input_tokens":3,"output_tokens":0},"cost":"2"},
+		{"tenant":"b","model":"amazon.nova-lite-v1:0","day":"2026-11-22","requests":1,"usage":{"input_tokens":1,"output_tokens":0},"cost":"1"}]`, string(data))
 
 	var sums []pricing.Sum
 	require.NoError(t, json.Unmarshal(data, &sums))
@@ -73,13 +73,13 @@ func TestLedger(t *testing.T) {
 
 	assert.Len(t, l.Take(), 2)
 	assert.Empty(t, l.Sums())
-	assert.NoError(t, l.Add(pricing.Entry{Tenant: "c", Model: haiku3}), "there is room again, and today is the default")
+	assert.NoError(t, l.Add(pricing.Entry{Tenant: "c", Model: lite}), "there is room again, and today is the default")
 	assert.Equal(t, time.Now().UTC().Format(time.DateOnly), l.Sums()[0].Day)
 }
 
 func TestLedgerMergeRefuses(t *testing.T) {
 	good := pricing.Sum{
-		Model: haiku3, Day: "2026-11-22", Requests: 1, Unpriced: 1, Cost: amount(t, "1"), Usage: bedrockkit.Usage{InputTokens: math.MaxInt64},
+		Model: lite, Day: "2026-11-22", Requests: 1, Unpriced: 1, Cost: amount(t, "1"), Usage: bedrockkit.Usage{InputTokens: math.MaxInt64},
 	}
 	for name, change := range map[string]func(*pricing.Sum){
 		"no day":            func(s *pricing.Sum) { s.Day = "" },
@@ -104,4 +104,9 @@ func TestLedgerMergeRefuses(t *testing.T) {
 			assert.Len(t, l.Sums(), 1, "%s: nothing of it was added", name)
 		}
 	}
+}
+
+func TestMergeRefusesMoreUnpricedThanRequests(t *testing.T) {
+	err := pricing.NewLedger().Merge([]pricing.Sum{{Model: "acme.one", Day: "2026-01-01", Requests: 1, Unpriced: 5}})
+	assert.ErrorIs(t, err, pricing.ErrInvalidUsage)
 }

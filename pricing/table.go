@@ -3,11 +3,10 @@ package pricing
 import (
 	"cmp"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,271 +15,212 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-// Scope says which price of a model applies. It follows from the model id and
-// the region, see [Table.Cost].
-type Scope string
-
-// The scopes.
-const (
-	ScopeRegion     Scope = "region"     // the model in one region, called by its bare id
-	ScopeGeographic Scope = "geographic" // a profile of one geography: "us.", "eu."…
-	ScopeGlobal     Scope = "global"     // the profile "global."
-	ScopeGov        Scope = "gov"        // AWS GovCloud (US), by bare id or by "us-gov."
-)
-
-var scopes = [...]Scope{ScopeRegion, ScopeGeographic, ScopeGlobal, ScopeGov}
-
-// TierBatch prices batch inference jobs, and TierOptimized requests with
-// latency-optimized inference. They are no service tiers of a request, but
-// they are priced as tiers beside those of bedrockkit.
-const (
-	TierBatch     bedrockkit.ServiceTier = "batch"
-	TierOptimized bedrockkit.ServiceTier = "optimized"
-)
-
-var tiers = [...]bedrockkit.ServiceTier{
-	bedrockkit.TierStandard, bedrockkit.TierPriority, bedrockkit.TierFlex, TierBatch, bedrockkit.TierReserved, TierOptimized,
-}
-
-func tierIndex(t bedrockkit.ServiceTier) int {
-	if t == "" || t == bedrockkit.TierStandard || t == "standard" {
-		return 0
-	}
-	return slices.Index(tiers[:], t)
-}
-
-// Source is where rates come from.
-type Source struct {
-	Title string `json:"title"`
-	Date  string `json:"date"` // the day it was read, YYYY-MM-DD
-}
-
-// Model is a base model of a table, with the ids that Bedrock knows it by.
-type Model struct {
-	ID bedrockkit.ModelID `json:"id"` // the base id without version where Bedrock's has one
-
-	// Aliases are the exact base ids of its versions, without a profile's prefix.
-	Aliases []bedrockkit.ModelID `json:"aliases,omitempty"`
-
-	// MaxInput and MaxOutput are the largest numbers of tokens that any source
-	// states. Zero is unknown.
-	MaxInput  int64 `json:"max_input,omitempty"`
-	MaxOutput int64 `json:"max_output,omitempty"`
-}
-
-// Row is one line of a table: the rates of a model under one set of
-// conditions, from one source.
-type Row struct {
-	Model  bedrockkit.ModelID     `json:"model"`  // a [Model].ID
-	Scopes []Scope                `json:"scopes"` // at least one
-	Tier   bedrockkit.ServiceTier `json:"tier,omitempty"`
-
-	// Region limits the row to calls to one region, where it takes precedence
-	// over a row of the same bracket without a region.
-	Region string `json:"region,omitempty"`
-
-	// AboveInput limits the row to requests whose whole input is more tokens
-	// than this. All of such a request is billed by the row.
-	AboveInput int64 `json:"above_input,omitempty"`
-
-	// UpToInput limits the row to requests of at most so many input tokens,
-	// where the price of larger ones is known to differ but not known.
-	UpToInput int64 `json:"up_to_input,omitempty"`
-
-	// From and To are days in UTC, YYYY-MM-DD: the first on which the row
-	// holds and the first on which it does not. Empty is open.
-	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
-
-	Rates   map[Dimension]Rate `json:"rates"`
-	Sources []string           `json:"sources"` // keys of [Data].Sources that state these rates
-	Note    string             `json:"note,omitempty"`
-}
-
-// Data is the content of a table: what its JSON file holds.
-type Data struct {
-	Schema  string            `json:"$schema,omitempty"`
-	Sources map[string]Source `json:"sources"`
-	Models  []Model           `json:"models"`
-	Rows    []Row             `json:"rows"`
-}
-
-// Table prices usage. It does not change, and any number of goroutines may use
-// it. [Default] is the one that ships with this package; [NewTable] and
-// [ReadTable] make others.
+// Table prices usage. It does not change, and is safe for concurrent use. [Default]
+// returns the table of this package; [NewTable] and [ReadTable] make others.
 type Table struct {
-	data  Data
-	index map[bedrockkit.ModelID]*entry
+	once sync.Once
+	text []byte // JSON that is read when somebody asks for the first time
+	data Data
+	*compiled
+}
+
+//go:embed prices.json
+var embedded []byte
+
+var shipped = Table{text: embedded}
+
+// Default returns the table of this package. It is parsed at the first call, which
+// takes some milliseconds; a program that never asks for a price does not pay for
+// that. [Table.Data] has the source and the date of each rate.
+func Default() *Table { return &shipped }
+
+// ready reads what was not read yet.
+func (t *Table) ready() *Table {
+	t.once.Do(func() {
+		var err error
+		if t.data, err = readData(t.text); err == nil {
+			t.compiled, err = compile(&t.data)
+		}
+		if err != nil {
+			panic(err) // the tests of this package check the same file
+		}
+	})
+	return t
+}
+
+// Data returns the content of the table. It is shared: do not change it.
+func (t *Table) Data() Data { return t.ready().data }
+
+// Models yields the base models of the table, in its order.
+func (t *Table) Models() iter.Seq[Model] { return slices.Values(t.Data().Models) }
+
+// Model returns what the table knows about the model of an id. It finds bare ids,
+// profile ids and ARNs that name their model.
+func (t *Table) Model(id bedrockkit.ModelID) (Model, bool) {
+	e := t.ready().find(id.Base())
+	if e == nil {
+		return Model{}, false
+	}
+	return e.model, true
+}
+
+// Regions returns the regions in the rows of the model of an id, in alphabetical
+// order. For the profile of a geography, it returns only regions of that geography. It
+// is empty if the model is not known or costs the same in all regions.
+func (t *Table) Regions(id bedrockkit.ModelID) []string {
+	ident, err := id.Parse()
+	e := t.ready().find(ident.Base)
+	if err != nil || e == nil {
+		return nil
+	}
+	var names []string
+	for name, n := range t.regions {
+		if ident.Scope == bedrockkit.ScopeGeographic && !within(ident.Prefix, name) {
+			continue
+		}
+		if slices.ContainsFunc(e.rows, func(r row) bool { return r.regions.has(n) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// compiled is a table as it is searched.
+type compiled struct {
+	index   map[bedrockkit.ModelID]*entry
+	regions map[string]int // numbers from 1; 0 is a region that no row names
 }
 
 // entry is what a table knows of one model.
 type entry struct {
-	model Model
-	rates [len(dimensions)][]rate
-	dated bool // some rate has an effective date
+	model    Model
+	rows     []row // those that name regions first
+	dated    bool  // some row has an effective date
+	brackets bool  // some row has a lower bound of the input
 }
 
-// rate is one cell. Cells of a dimension are sorted so that the first one that
-// matches applies.
-type rate struct {
-	scope, tier uint8
-	region      string
+// row is a Row as it is searched.
+type row struct {
+	scopes      uint8 // a bit for each
+	tier        uint8
+	regions     regionSet // nil: all
 	above, upTo int64
 	from, to    int32 // days since 1970, to exclusive
-	rate        Rate
-	row         int32
+	row         int32 // in Data.Rows
+	rates       []dimensionRate
 }
 
-//go:embed prices.json
-var embedded string
-
-// Default returns the table that ships with this package. It is read once.
-// [Table.Data] tells the source and the date of each rate.
-func Default() *Table { return defaultTable() }
-
-var defaultTable = sync.OnceValue(func() *Table {
-	t, err := ReadTable(strings.NewReader(embedded))
-	if err != nil {
-		panic(err) // the tests of this package read the same file
-	}
-	return t
-})
-
-// ErrInvalidTable is the error of a table that could not be used: it has a
-// duplicate, a gap or an overlap of dates, a row without a source, or a word
-// that is not known.
-var ErrInvalidTable = errors.New("invalid price table")
-
-const maxTableBytes = 64 << 20
-
-// ReadTable reads the JSON of a [Data], at most 64 MiB, as described by
-// prices.schema.json beside the source of this package.
-func ReadTable(r io.Reader) (*Table, error) {
-	var data Data
-	dec := json.NewDecoder(io.LimitReader(r, maxTableBytes))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&data); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidTable, err)
-	}
-	return NewTable(data)
+type dimensionRate struct {
+	dim  uint8
+	rate Rate
 }
 
-// NewTable checks the data and makes a table of it. The table keeps the data,
-// which must not be changed any more. The error is [ErrInvalidTable].
-func NewTable(data Data) (*Table, error) {
-	t := &Table{data: data, index: make(map[bedrockkit.ModelID]*entry, 2*len(data.Models))}
-	for name, s := range data.Sources {
-		if _, err := time.Parse(time.DateOnly, s.Date); err != nil || s.Title == "" {
-			return nil, fmt.Errorf("%w: source %q needs a title and a date YYYY-MM-DD", ErrInvalidTable, name)
+// regionSet is a set of numbers of regions.
+type regionSet []uint64
+
+func (s regionSet) has(n int) bool { return n/64 < len(s) && s[n/64]&(1<<(n%64)) != 0 }
+
+func (c *compiled) regionName(n int) string {
+	for name, i := range c.regions {
+		if i == n {
+			return name
 		}
 	}
+	return ""
+}
+
+// compile makes the index of a table. The error says which row is wrong.
+func compile(data *Data) (*compiled, error) {
+	c := &compiled{index: make(map[bedrockkit.ModelID]*entry, 3*len(data.Models)), regions: map[string]int{}}
 	for _, m := range data.Models {
 		e := &entry{model: m}
 		for _, id := range append([]bedrockkit.ModelID{m.ID}, m.Aliases...) {
 			if id == "" || id.Base() != id {
-				return nil, fmt.Errorf("%w: model %q is no base model id", ErrInvalidTable, id)
+				return nil, fmt.Errorf("model %q is not a base model id", id)
 			}
-			if other := t.index[id]; other != nil && other != e {
-				return nil, fmt.Errorf("%w: %q names both %q and %q", ErrInvalidTable, id, other.model.ID, m.ID)
+			if other := c.index[id]; other != nil && other != e {
+				return nil, fmt.Errorf("%q names both %q and %q", id, other.model.ID, m.ID)
 			}
-			t.index[id] = e
+			c.index[id] = e
 		}
 	}
 	for i := range data.Rows {
-		if err := t.add(i); err != nil {
-			return nil, fmt.Errorf("%w: row %d, model %q: %w", ErrInvalidTable, i, data.Rows[i].Model, err)
+		if err := c.add(data, i); err != nil {
+			return nil, fmt.Errorf("row %d, model %q: %w", i, data.Rows[i].Model, err)
 		}
 	}
 	for _, m := range data.Models {
-		if err := t.index[m.ID].settle(); err != nil {
-			return nil, fmt.Errorf("%w: model %q: %w", ErrInvalidTable, m.ID, err)
-		}
+		slices.SortStableFunc(c.index[m.ID].rows, func(a, b row) int { return cmp.Compare(len(b.regions), len(a.regions)) })
 	}
-	return t, nil
+	return c, nil
 }
 
-// add enters the cells of row i.
-func (t *Table) add(i int) error {
-	row := &t.data.Rows[i]
-	e := t.index[row.Model]
-	if e == nil || e.model.ID != row.Model {
+// add enters row i.
+func (c *compiled) add(data *Data, i int) error {
+	from := &data.Rows[i]
+	e := c.index[from.Model]
+	if e == nil || e.model.ID != from.Model {
 		return errors.New("the model is not in the list of models")
 	}
-	tier := tierIndex(row.Tier)
-	from, err := parseDay(row.From, minDay)
-	to, err2 := parseDay(row.To, maxDay)
+	tier := tierIndex(from.Tier)
+	first, err := parseDay(from.From, minDay)
+	last, err2 := parseDay(from.To, maxDay)
 	switch {
 	case tier < 0:
-		return fmt.Errorf("tier %q is not known", row.Tier)
+		return fmt.Errorf("tier %q is not known", from.Tier)
 	case err != nil || err2 != nil:
 		return errors.Join(err, err2)
-	case from >= to:
-		return fmt.Errorf("it ends on %s, before it begins on %s", row.To, row.From)
-	case len(row.Rates) == 0 || len(row.Scopes) == 0:
+	case first >= last:
+		return fmt.Errorf("it ends on %s, before it begins on %s", from.To, from.From)
+	case len(from.Rates) == 0 || len(from.Scopes) == 0:
 		return errors.New("it needs a scope and a rate")
-	case len(row.Sources) == 0:
+	case len(from.Sources) == 0:
 		return errors.New("it has no source")
-	case row.AboveInput < 0 || row.UpToInput < 0 || row.UpToInput > 0 && row.UpToInput <= row.AboveInput:
-		return fmt.Errorf("above_input %d and up_to_input %d leave no requests", row.AboveInput, row.UpToInput)
+	case from.AboveInput < 0 || from.UpToInput < 0 || from.UpToInput > 0 && from.UpToInput <= from.AboveInput:
+		return fmt.Errorf("above_input %d and up_to_input %d leave no requests", from.AboveInput, from.UpToInput)
 	}
-	for _, s := range row.Sources {
-		if _, ok := t.data.Sources[s]; !ok {
+	for _, s := range from.Sources {
+		if _, ok := data.Sources[s]; !ok {
 			return fmt.Errorf("source %q is not described", s)
 		}
 	}
-	e.dated = e.dated || row.From != "" || row.To != ""
-	for d, r := range row.Rates {
+	r := row{tier: uint8(tier), above: from.AboveInput, upTo: from.UpToInput, from: first, to: last, row: int32(i)}
+	for _, s := range from.Scopes {
+		scope := slices.Index(scopes[:], s)
+		if scope < 0 {
+			return fmt.Errorf("scope %q is not known", s)
+		}
+		r.scopes |= 1 << scope
+	}
+	for _, name := range from.Regions {
+		if name == "" {
+			return errors.New("a region has no name; leave regions out for all")
+		}
+		n, ok := c.regions[name]
+		if !ok {
+			n = len(c.regions) + 1
+			c.regions[name] = n
+		}
+		for len(r.regions) <= n/64 {
+			r.regions = append(r.regions, 0)
+		}
+		r.regions[n/64] |= 1 << (n % 64)
+	}
+	r.rates = make([]dimensionRate, 0, len(from.Rates))
+	for d, v := range from.Rates {
 		dim := slices.Index(dimensions[:], d)
 		if dim < 0 {
 			return fmt.Errorf("dimension %q is not known", d)
 		}
-		if r < 0 || r > maxRate {
-			return fmt.Errorf("rate %s of %s is out of range", r, d)
+		if v < 0 || v > maxRate {
+			return fmt.Errorf("rate %s of %s is out of range", v, d)
 		}
-		for _, s := range row.Scopes {
-			scope := slices.Index(scopes[:], s)
-			if scope < 0 {
-				return fmt.Errorf("scope %q is not known", s)
-			}
-			e.rates[dim] = append(e.rates[dim], rate{
-				scope: uint8(scope), tier: uint8(tier), region: row.Region, above: row.AboveInput, upTo: row.UpToInput,
-				from: from, to: to, rate: r, row: int32(i),
-			})
-		}
+		r.rates = append(r.rates, dimensionRate{uint8(dim), v})
 	}
-	return nil
-}
-
-// settle sorts the cells and refuses those that contradict each other.
-func (e *entry) settle() error {
-	for dim, cells := range e.rates {
-		slices.SortFunc(cells, func(a, b rate) int {
-			switch {
-			case a.scope != b.scope:
-				return int(a.scope) - int(b.scope)
-			case a.tier != b.tier:
-				return int(a.tier) - int(b.tier)
-			case a.above != b.above:
-				return cmp.Compare(b.above, a.above) // the highest bracket first
-			case a.region != b.region:
-				return cmp.Compare(b.region, a.region) // the empty region last
-			}
-			return cmp.Compare(a.from, b.from)
-		})
-		for i := 1; i < len(cells); i++ {
-			a, b := cells[i-1], cells[i]
-			if a.scope != b.scope || a.tier != b.tier || a.region != b.region || a.above != b.above {
-				continue
-			}
-			where := fmt.Sprintf("%s, %s, tier %s, region %q", dimensions[dim], scopes[a.scope], tiers[a.tier], a.region)
-			switch {
-			case b.from < a.to:
-				return fmt.Errorf("two rates for %s at one time (rows %d and %d)", where, a.row, b.row)
-			case b.from > a.to:
-				return fmt.Errorf("no rate for %s between rows %d and %d", where, a.row, b.row)
-			}
-		}
-	}
+	e.dated = e.dated || from.From != "" || from.To != ""
+	e.brackets = e.brackets || from.AboveInput > 0
+	e.rows = append(e.rows, r)
 	return nil
 }
 
@@ -295,7 +235,7 @@ func parseDay(s string, open int32) (int32, error) {
 	}
 	d, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no day YYYY-MM-DD", s)
+		return 0, fmt.Errorf("%q is not a day YYYY-MM-DD", s)
 	}
 	return day(d), nil
 }
@@ -309,48 +249,145 @@ func day(t time.Time) int32 {
 	return int32(min(max(s/86400, minDay), maxDay-1))
 }
 
-// query says which cell is wanted.
-type query struct {
-	scope, tier uint8
-	region      string
-	input       int64
-	day         int32
-}
-
-// find returns the cell that prices a dimension, or nil.
-func (e *entry) find(dim int, q *query) *rate {
-	for i := range e.rates[dim] {
-		c := &e.rates[dim][i]
-		if c.scope == q.scope && c.tier == q.tier && (c.region == "" || c.region == q.region) &&
-			(c.above == 0 || q.input > c.above) && (c.upTo == 0 || q.input <= c.upTo) && c.from <= q.day && q.day < c.to {
-			return c
+// find returns the entry of a base id, or nil. An id with a context size at its
+// end is that of a twin, which has the prices of the model without.
+func (c *compiled) find(base bedrockkit.ModelID) *entry {
+	if e := c.index[base]; e != nil {
+		return e
+	}
+	if i := strings.LastIndexByte(string(base), ':'); i > 0 {
+		size := string(base[i+1:])
+		digits := strings.TrimRight(size, "km")
+		if digits != "" && len(digits) == len(size)-1 && strings.Trim(digits, "0123456789") == "" {
+			return c.index[base[:i]]
 		}
 	}
 	return nil
 }
 
-// offers reports whether there is any rate for the scope and tier.
-func (e *entry) offers(q *query) bool {
-	for dim := range e.rates {
-		if e.find(dim, q) != nil {
-			return true
-		}
-	}
-	return false
+// query says which rates are wanted.
+type query struct {
+	base        bedrockkit.ModelID
+	scope, tier uint8
+	region      int    // its number in the table
+	name        string // and its name, for errors
+	foreign     bool   // it is not a commercial region: only rows that name it hold
+	input       int64
+	day         int32
 }
 
-// Data returns the content of the table. It is shared: do not change it.
-func (t *Table) Data() Data { return t.data }
+// holds reports whether the row is one for the query, whatever its bracket.
+func (r *row) holds(q *query) bool {
+	where := r.regions.has(q.region) || r.regions == nil && !q.foreign
+	return where && r.scopes&(1<<q.scope) != 0 && r.tier == q.tier && r.from <= q.day && q.day < r.to
+}
 
-// Models yields the base models of the table, in its order.
-func (t *Table) Models() iter.Seq[Model] { return slices.Values(t.data.Models) }
+// applied are the rates that hold for a query, by dimension, each with its row
+// from 1; 0 is none.
+type applied [len(dimensions)]struct {
+	rate Rate
+	row  int32
+}
 
-// Model returns what the table knows of the model behind an id. It finds bare
-// ids, profile ids and ARNs that tell their model.
-func (t *Table) Model(id bedrockkit.ModelID) (Model, bool) {
-	e := t.index[id.Base()]
-	if e == nil {
-		return Model{}, false
+// apply finds the rates that hold for a query. All of a request is billed in
+// one bracket: the highest that its input is above.
+func (e *entry) apply(q *query, to *applied) {
+	bracket := int64(0)
+	if e.brackets {
+		for i := range e.rows {
+			if r := &e.rows[i]; r.above > bracket && q.input > r.above && r.holds(q) {
+				bracket = r.above
+			}
+		}
 	}
-	return e.model, true
+	for i := range e.rows {
+		r := &e.rows[i]
+		if r.above != bracket || r.upTo > 0 && q.input > r.upTo || !r.holds(q) {
+			continue
+		}
+		for _, dr := range r.rates {
+			if to[dr.dim].row == 0 { // the rows that name regions come first
+				to[dr.dim].rate, to[dr.dim].row = dr.rate, r.row+1
+			}
+		}
+	}
+	to.wholeWrites()
+}
+
+// wholeWrites gives writes for five minutes the rate of the model's only other
+// cache. Converse counts a write as one of five minutes if it does not say
+// for how long, and a model with one cache has no need to.
+func (a *applied) wholeWrites() {
+	if a[dimWrite5m].row != 0 {
+		return
+	}
+	switch only := a[dimWrite30m]; {
+	case a[dimWrite1h].row == 0:
+		a[dimWrite5m] = only
+	case only.row == 0:
+		a[dimWrite5m] = a[dimWrite1h]
+	}
+}
+
+// prices reports whether any row of the model has a rate for the dimension.
+func (e *entry) prices(dim int) bool {
+	return slices.ContainsFunc(e.rows, func(r row) bool {
+		return slices.ContainsFunc(r.rates, func(dr dimensionRate) bool { return int(dr.dim) == dim })
+	})
+}
+
+// geographies are the regions that a profile may be called from, by the prefix
+// of its id; a name that ends with a hyphen is the beginning of some. Source:
+// "Supported Regions and models for inference profiles", Amazon Bedrock User
+// Guide, 2026-10.
+var geographies = map[string][]string{
+	"us":     {"us-east-", "us-west-", "ca-"},
+	"eu":     {"eu-", "il-"},
+	"apac":   {"ap-", "me-"},
+	"jp":     {"ap-northeast-1", "ap-northeast-3"},
+	"au":     {"ap-southeast-2", "ap-southeast-4", "ap-southeast-6"},
+	"ca":     {"ca-"},
+	"in":     {"ap-south-1", "ap-south-2"},
+	"amer":   {"us-east-", "us-west-", "ca-", "mx-", "sa-"},
+	"us-gov": {"us-gov-"},
+}
+
+func within(prefix, region string) bool {
+	return slices.ContainsFunc(geographies[prefix], func(g string) bool {
+		return g == region || strings.HasSuffix(g, "-") && strings.HasPrefix(region, g)
+	})
+}
+
+// starred marks the names that are only the beginning of one: "eu-*".
+func starred(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = name
+		if strings.HasSuffix(name, "-") {
+			all[i] += "*"
+		}
+	}
+	return all
+}
+
+// candidates are the regions of a geography that may have prices of their own:
+// those that rows of the scope and tier name, and 0 for all others where there
+// are rows without regions.
+func (c *compiled) candidates(e *entry, q *query, prefix string) []int {
+	found := map[int]bool{}
+	for i := range e.rows {
+		r := &e.rows[i]
+		if r.scopes&(1<<q.scope) == 0 || r.tier != q.tier {
+			continue
+		}
+		if r.regions == nil {
+			found[0] = true
+		}
+		for name, n := range c.regions {
+			if r.regions.has(n) && within(prefix, name) {
+				found[n] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }

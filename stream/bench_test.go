@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 	"github.com/mangaassist/bedrockkit/stream"
 )
@@ -84,10 +85,10 @@ func BenchmarkConverse(b *testing.B) {
 
 func BenchmarkInvokeModel(b *testing.B) {
 	client := bedrockx.New(invokeBody().client())
-	in := &bedrockruntime.InvokeModelWithResponseStreamInput{ModelId: aws.String("anthropic.claude-3-haiku-20240307-v1:0"), Body: []byte("{}")}
+	in := &bedrockruntime.InvokeModelWithResponseStreamInput{ModelId: aws.String("us.anthropic.claude-haiku-4-5-20251001-v1:0"), Body: []byte("{}")}
 	b.ReportAllocs()
 	for b.Loop() {
-		s, err := stream.InvokeModel(b.Context(), client, in, stream.Anthropic)
+		s, err := stream.InvokeModel(b.Context(), client, in, anthropic.NewDecoder)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -126,6 +127,64 @@ func BenchmarkSDK(b *testing.B) {
 		}
 		if s.Close(); n < benchEvents {
 			b.Fatalf("%d events", n)
+		}
+	}
+	reportPerEvent(b)
+}
+
+// discard is a response writer that takes all.
+type discard http.Header
+
+func (d discard) Header() http.Header         { return http.Header(d) }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
+func (d discard) Flush()                      {}
+
+// BenchmarkWrite is a whole answer with its request, read and sent.
+func BenchmarkWrite(b *testing.B) {
+	sinks := map[string]func() stream.Sink{
+		"JSON": func() stream.Sink { return stream.JSON(func(context.Context, []byte) error { return nil }) },
+		"SSE":  func() stream.Sink { return stream.SSE(discard{}) },
+		"text": func() stream.Sink { return stream.PlainText(discard{}) },
+	}
+	client := bedrockx.New(converseBody().client())
+	in := &bedrockruntime.ConverseStreamInput{ModelId: aws.String("us.amazon.nova-lite-v1:0")}
+	for name, sink := range sinks {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := stream.Converse(b.Context(), client, in)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := stream.Write(b.Context(), s, sink()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			reportPerEvent(b)
+		})
+	}
+}
+
+// BenchmarkMessages is the cost of a message that is sent by itself, as to a
+// reader that is as fast as the model.
+func BenchmarkMessages(b *testing.B) {
+	client := bedrockx.New(converseBody().client())
+	in := &bedrockruntime.ConverseStreamInput{ModelId: aws.String("us.amazon.nova-lite-v1:0")}
+	sink := stream.SSE(discard{})
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := stream.Converse(b.Context(), client, in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for m, err := range s.Messages() {
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := sink.Send(b.Context(), m); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	reportPerEvent(b)

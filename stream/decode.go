@@ -12,55 +12,38 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/event"
+	"github.com/mangaassist/bedrockkit/internal/converseform"
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 	"github.com/mangaassist/bedrockkit/internal/jsonscan"
 )
 
-// A decoder turns a frame's payload into events, which it gives to the
-// stream. It belongs to one attempt.
-type decoder interface {
-	decode(s *Stream, eventType, payload []byte) error
+// A frameDecoder adds what the payload of a frame says. It belongs to one
+// attempt.
+type frameDecoder interface {
+	decode(eventType, payload []byte, to event.Sink) error
 }
 
-// delta is what the scan of a hot event found: a piece of text of some type,
-// still escaped.
-type delta struct {
-	typ   EventType
-	index int
-	raw   []byte
+// converseFrames reads the events of ConverseStream.
+type converseFrames struct{}
+
+func (converseFrames) decode(eventType, payload []byte, to event.Sink) error {
+	return converseform.Decode(eventType, payload, to)
 }
 
-// A Decoder reads the chunks of InvokeModelWithResponseStream of one model
-// family.
-type Decoder struct {
-	new func() decoder
+// chunkFrames reads {"bytes":"<base64 of an event of the model>","p":"…"}.
+type chunkFrames struct {
+	decoder Decoder
+	chunk   []byte // the event, decoded; used again for each
 }
 
-func decoderOf(newFamily func() family) Decoder {
-	return Decoder{new: func() decoder { return &chunkDecoder{family: newFamily()} }}
-}
-
-// A family reads the events of its models. It belongs to one attempt.
-type family interface {
-	// scan reads the event that comes for every token, where it is one.
-	scan(event []byte) (delta, bool)
-	// event reads any event.
-	event(s *Stream, event []byte) error
-}
-
-// chunkDecoder reads {"bytes":"<base64 of an event of the family>","p":"…"}.
-type chunkDecoder struct {
-	family family
-	chunk  []byte // the event, decoded; used again for each
-}
-
-func (d *chunkDecoder) decode(s *Stream, eventType, payload []byte) error {
+func (d *chunkFrames) decode(eventType, payload []byte, to event.Sink) error {
 	if string(eventType) != "chunk" {
 		if !json.Valid(payload) {
-			return fmt.Errorf("%w: the event %q", errFrame, eventType)
+			return fmt.Errorf("the event %q is not JSON", eventType)
 		}
-		return s.add(Event{Type: Unknown, Index: -1, Name: string(eventType), Raw: clone(payload)})
+		return to.Add(Event{Type: Unknown, Index: -1, Name: string(eventType), Raw: bytes.Clone(payload)})
 	}
 	raw, err := scanChunk(payload)
 	if err != nil {
@@ -69,10 +52,26 @@ func (d *chunkDecoder) decode(s *Stream, eventType, payload []byte) error {
 	if d.chunk, err = appendBase64(d.chunk[:0], raw); err != nil {
 		return err
 	}
-	if delta, ok := d.family.scan(d.chunk); ok && s.addRaw(delta) {
-		return nil
+	return d.decoder.Decode(d.chunk, to)
+}
+
+// unread is the error of a stream that ended without a message stop and of
+// which its decoder knew nothing; nil for any other. The service is not to blame.
+func (s *Stream) unread() error {
+	if d, ok := s.dec.(*chunkFrames); ok && s.acc.unknown > 0 && !s.acc.known {
+		return &bedrockx.Error{Kind: bedrockx.KindValidation, Err: fmt.Errorf(
+			"the %s decoder does not recognise these chunks; use the decoder of the model's family, or stream.RawChunks", d.decoder.Name())}
 	}
-	return d.family.event(s, d.chunk)
+	return nil
+}
+
+// sink is a stream as its decoder sees it.
+type sink Stream
+
+func (s *sink) Add(ev Event) error { return (*Stream)(s).add(ev) }
+
+func (s *sink) AddEscaped(t EventType, index int, escaped []byte) bool {
+	return (*Stream)(s).addEscaped(t, index, escaped)
 }
 
 // scanChunk finds the string "bytes", still escaped.
@@ -95,11 +94,11 @@ func scanChunk(payload []byte) (raw []byte, err error) {
 		return raw, nil
 	}
 	var v struct{ Bytes *json.RawMessage }
-	if err := read(payload, &v); err != nil {
+	if err := json.Unmarshal(payload, &v); err != nil {
 		return nil, err
 	}
 	if v.Bytes == nil || len(*v.Bytes) < 2 || (*v.Bytes)[0] != '"' {
-		return nil, fmt.Errorf("%w: a chunk without bytes", errFrame)
+		return nil, errors.New("a chunk without bytes")
 	}
 	return (*v.Bytes)[1 : len(*v.Bytes)-1], nil
 }
@@ -110,49 +109,18 @@ func padding(s *jsonscan.Scanner) bool {
 	return ok && s.Take('}')
 }
 
-// invocation is what Bedrock itself adds to the last event of any family.
-type invocation struct {
-	Metrics   *invocationMetrics `json:"amazon-bedrock-invocationMetrics"`
-	Guardrail string             `json:"amazon-bedrock-guardrailAction"` // "INTERVENED" or "NONE"
-}
-
-type invocationMetrics struct {
-	InputTokenCount           *int64
-	OutputTokenCount          *int64
-	CacheReadInputTokenCount  int64
-	CacheWriteInputTokenCount int64 // of whichever TTL; the default is five minutes
-	InvocationLatency         int64 // milliseconds, as is FirstByteLatency
-	FirstByteLatency          int64
-}
-
-// usage is unknown where the metrics do not tell it.
-func (m *invocationMetrics) usage() bedrockkit.Usage {
-	if m == nil || m.InputTokenCount == nil || m.OutputTokenCount == nil ||
-		min(*m.InputTokenCount, *m.OutputTokenCount, m.CacheReadInputTokenCount, m.CacheWriteInputTokenCount) < 0 {
-		return bedrockkit.Usage{Unknown: true}
-	}
-	return bedrockkit.Usage{
-		InputTokens: *m.InputTokenCount, OutputTokens: *m.OutputTokenCount,
-		CacheReadTokens: m.CacheReadInputTokenCount, CacheWrite5mTokens: m.CacheWriteInputTokenCount,
-	}
-}
-
-// stopped is the stop reason of an answer, which a guardrail may have replaced.
-func (i *invocation) stopped(reason bedrockkit.StopReason) bedrockkit.StopReason {
-	if i.Guardrail == "INTERVENED" {
-		return bedrockkit.StopGuardrailIntervened
-	}
-	return reason
-}
-
 // errFrame is a payload that is not what its event says.
 var errFrame = errors.New("the payload of an event cannot be read")
 
-// frame hands one frame to the decoder, or returns the error that it tells.
+// frame hands one frame to the decoder, or returns the error that it holds.
 func (s *Stream) frame(f *eventstream.Frame) error {
 	switch string(f.MessageType) {
 	case "event":
-		return s.dec.decode(s, f.EventType, f.Payload)
+		err := s.dec.decode(f.EventType, f.Payload, (*sink)(s))
+		if err != nil && isTransport(err) {
+			err = fmt.Errorf("%w: %w", errFrame, err) // what a decoder says is of the payload
+		}
+		return err
 	case "exception":
 		return exception(string(f.ExceptionType), f.Payload)
 	case "error":
@@ -196,13 +164,13 @@ func appendBase64(dst, raw []byte) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') >= 0 {
 		plain, ok := jsonscan.AppendString(nil, raw)
 		if !ok {
-			return dst, fmt.Errorf("%w: its bytes are no JSON string", errFrame)
+			return dst, errors.New("its bytes are not a JSON string")
 		}
 		raw = plain
 	}
 	out, err := base64.StdEncoding.AppendDecode(dst, raw)
 	if err != nil {
-		return dst, fmt.Errorf("%w: its bytes are no base64", errFrame)
+		return dst, errors.New("its bytes are not base64")
 	}
 	return out, nil
 }

@@ -21,31 +21,40 @@
 //
 // # Complete, or an error
 //
-// Only the model's own end ends a stream well. One that is cut, corrupt,
-// silent for too long or broken by an exception yields an error, once and last,
-// and [Stream.Result] holds what came so far.
+// A stream ends with the model's stop event or with an error, never silently. If it is
+// cut, corrupt, silent for too long or broken by an exception, it yields an error
+// once, at the end. [Stream.Result] then holds what came so far.
 //
 // # Resources
 //
-// A Stream reads the response's body in the goroutine of its reader; there is
-// no goroutine and no channel behind it. Leaving the loop, by break, return or
-// panic, closes it and frees the connection. A stream that is never read is
-// closed with [Stream.Close], or ends with its context.
+// A Stream reads the response's body in the goroutine of its reader; it has no
+// goroutine and no channel. If you leave the loop, by break, return or panic, the
+// stream is closed and the connection is freed. If you do not read a stream, close it
+// with [Stream.Close], or end its context.
 //
 // # Writers
 //
-// [Write] sends an answer to a reader: over a WebSocket ([JSON]), as
-// server-sent events ([SSE]) or as [PlainText]. A reader that is gone stops the
-// model, and one that is slow gets what has gathered in fewer messages.
-// [Stream.Reader] is the text as an io.Reader, as AWS Lambda's response
-// streaming takes it, package stream/apigateway writes to the connections of
-// an API Gateway, and a [Broadcast] gives one answer to several readers, each
-// from where it left off.
+// [Write] sends an answer to a reader: over a WebSocket ([JSON]), as server-sent
+// events ([SSE]), as [PlainText], or to a connection of an API Gateway (package
+// stream/apigateway). [NewReader] returns an answer as an io.Reader, for AWS Lambda's
+// response streaming.
+//
+//	err := stream.Write(r.Context(), s, stream.SSE(w))
+//
+// An answer is any [Source] of messages: a Stream, or a tool loop or the turn of a
+// session (converse.Client.Source, session.Client.Source). A [Message] is a piece of
+// text or reasoning, a tool call or its result, the cost of a call, or the end.
+// [Filter] leaves messages out.
+//
+// If the reader is gone, the model is stopped. A slow reader gets the same text in
+// fewer messages, and no message that is too large for its connection. A [Broadcast]
+// sends one answer to several readers, each from where it stopped reading. Package
+// stream/resume keeps answers for readers that lose their connections.
 //
 // # Retries
 //
-// The call passes the pipeline of package bedrockx. Its retries and fallbacks
-// end with the first output: from then on an error is the reader's, unless
-// bedrockx.Options.Continue asks the model to go on with a text that broke.
-// An answer that was kept is given out again by [Replay].
+// The call passes the pipeline of package bedrockx. It retries and falls back only
+// before the first output. After that, the reader gets the error, unless
+// bedrockx.Options.Continue asks the model to go on with a text that broke. [Replay]
+// streams an answer that was kept.
 package stream

@@ -17,30 +17,32 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
+	"github.com/mangaassist/bedrockkit/bedrockx/cohere"
 	"github.com/mangaassist/bedrockkit/bedrockx/llama"
 	"github.com/mangaassist/bedrockkit/bedrockx/mistral"
 	"github.com/mangaassist/bedrockkit/bedrockx/nova"
+	"github.com/mangaassist/bedrockkit/bedrockx/titan"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
 // families are the models whose chunks are no events of Anthropic's.
 var families = []struct {
 	model, body string
-	dec         stream.Decoder
+	dec         func() stream.Decoder
 }{
-	{"us.amazon.nova-lite-v1:0", `{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`, stream.Nova},
-	{"amazon.titan-text-express-v1", `{"inputText":"hello"}`, stream.Titan},
-	{"us.meta.llama3-3-70b-instruct-v1:0", `{"prompt":"hello"}`, stream.Llama},
-	{"mistral.mixtral-8x7b-instruct-v0:1", `{"prompt":"hello"}`, stream.Mistral},
-	{"mistral.mistral-large-2407-v1:0", `{"messages":[{"role":"user","content":"hello"}]}`, stream.Mistral},
-	{"mistral.mistral-large-3-675b-instruct", `{"messages":[{"role":"user","content":"hello"}]}`, stream.Mistral},
-	{"cohere.command-r-v1:0", `{"message":"hello"}`, stream.Cohere},
+	{"us.amazon.nova-lite-v1:0", `{"messages":[{"role":"user","content":[{"text":"hello"}]}]}`, nova.NewDecoder},
+	{"amazon.titan-text-express-v1", `{"inputText":"hello"}`, titan.NewDecoder},
+	{"us.meta.llama3-3-70b-instruct-v1:0", `{"prompt":"hello"}`, llama.NewDecoder},
+	{"mistral.mixtral-8x7b-instruct-v0:1", `{"prompt":"hello"}`, mistral.NewDecoder},
+	{"mistral.mistral-large-2407-v1:0", `{"messages":[{"role":"user","content":"hello"}]}`, mistral.NewDecoder},
+	{"mistral.mistral-large-3-675b-instruct", `{"messages":[{"role":"user","content":"hello"}]}`, mistral.NewDecoder},
+	{"cohere.command-r-v1:0", `{"message":"hello"}`, cohere.NewDecoder},
 }
 
 func eachFamily(t *testing.T, test func(t *testing.T, srv *bedrocktest.Server, open open)) {
 	for _, f := range families {
 		t.Run(f.model, func(t *testing.T) {
-			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 			test(t, srv, func(ctx context.Context, c *bedrockx.Client, optFns ...func(*bedrockx.Options)) (*stream.Stream, error) {
 				return stream.InvokeModel(ctx, c, &bedrockruntime.InvokeModelWithResponseStreamInput{
 					ModelId: aws.String(f.model), Body: []byte(f.body)}, f.dec, optFns...)
@@ -102,19 +104,17 @@ func TestFamiliesCutAtEveryByte(t *testing.T) {
 
 // A typed request is checked before it is sent, and budgets know its bound.
 func TestInvoke(t *testing.T) {
-	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 	c := bedrockx.New(srv.Client())
 	req := llama.Request{Prompt: "hello", MaxGenLen: 77}
-	_, err := stream.Invoke(t.Context(), c, "us.amazon.nova-lite-v1:0", req, stream.Llama)
+	_, err := stream.Invoke(t.Context(), c, "us.amazon.nova-lite-v1:0", req)
 	assert.ErrorIs(t, err, bedrockx.ErrValidation)
 	assert.ErrorContains(t, err, "InvokeModelWithResponseStream us.amazon.nova-lite-v1:0")
-	_, err = stream.Invoke(t.Context(), c, "us.meta.llama3-3-70b-instruct-v1:0", req, stream.Decoder{})
-	assert.ErrorContains(t, err, "Decoder")
 	assert.Empty(t, srv.Requests())
 
 	srv.Reply(bedrocktest.Text("Hi"))
 	var bound int
-	s, err := stream.Invoke(t.Context(), c, "us.meta.llama3-3-70b-instruct-v1:0", req, stream.Llama, func(o *bedrockx.Options) {
+	s, err := stream.Invoke(t.Context(), c, "us.meta.llama3-3-70b-instruct-v1:0", req, func(o *bedrockx.Options) {
 		o.Middleware = append(o.Middleware, func(next bedrockx.Handler) bedrockx.Handler {
 			return func(ctx context.Context, call *bedrockx.Call) error {
 				bound = call.MaxTokens
@@ -138,14 +138,14 @@ func TestInvokeContinued(t *testing.T) {
 		open open
 		want string // the last text of the second request
 	}{
-		{"Anthropic", opening("anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun[:1]}, stream.Anthropic), "one two"},
-		{"Anthropic, begun", opening("anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun}, stream.Anthropic), "Well: one two"},
-		{"Nova", opening("us.amazon.nova-lite-v1:0", nova.Request{Messages: []nova.Message{nova.User("hello")}}, stream.Nova), "one two"},
-		{"Llama", opening("us.meta.llama3-3-70b-instruct-v1:0", llama.Request{Prompt: "hello: "}, stream.Llama), "hello: one two"},
-		{"Mistral", opening("mistral.mixtral-8x7b-instruct-v0:1", mistral.TextRequest{Prompt: "hello: "}, stream.Mistral), "hello: one two"},
+		{"Anthropic", opening("us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun[:1]}), "one two"},
+		{"Anthropic, begun", opening("us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{MaxTokens: 9, Messages: begun}), "Well: one two"},
+		{"Nova", opening("us.amazon.nova-lite-v1:0", nova.Request{Messages: []nova.Message{nova.User("hello")}}), "one two"},
+		{"Llama", opening("us.meta.llama3-3-70b-instruct-v1:0", llama.Request{Prompt: "hello: "}), "hello: one two"},
+		{"Mistral", opening("mistral.mixtral-8x7b-instruct-v0:1", mistral.TextRequest{Prompt: "hello: "}), "hello: one two"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+			srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 			srv.Reply(bedrocktest.Text("one two three").Chunks("one ", "two ", "three").Edit(func(frames []bedrocktest.Frame) []bedrocktest.Frame {
 				for i, f := range frames {
 					if strings.Contains(string(f.Payload), "three") {
@@ -171,15 +171,15 @@ func TestInvokeContinued(t *testing.T) {
 	assert.Equal(t, "Well: ", begun[1].Content[0].Text, "the request was not changed")
 }
 
-func opening[In stream.Request](model bedrockkit.ModelID, in In, dec stream.Decoder) open {
+func opening[In stream.Payload](model bedrockkit.ModelID, in In) open {
 	return func(ctx context.Context, c *bedrockx.Client, optFns ...func(*bedrockx.Options)) (*stream.Stream, error) {
-		return stream.Invoke(ctx, c, model, in, dec, optFns...)
+		return stream.Invoke(ctx, c, model, in, optFns...)
 	}
 }
 
 // ConverseStream tells the same in words of its own.
 func TestDetails(t *testing.T) {
-	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 	srv.Reply(bedrocktest.Text("one two").ChunkSize(4).Edit(func(frames []bedrocktest.Frame) []bedrocktest.Frame {
 		last := &frames[len(frames)-1]
 		last.Payload = []byte(`{"usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3},"metrics":{"latencyMs":120},"performanceConfig":{"latency":"optimized"},"serviceTier":{"type":"priority"},"trace":{"guardrail":{"x":1}}}`)
@@ -193,7 +193,7 @@ func TestDetails(t *testing.T) {
 	details, err := events[len(events)-1].Details()
 	require.NoError(t, err)
 	assert.Equal(t, want, details)
-	assert.Equal(t, bedrockkit.TierPriority, events[len(events)-1].ServiceTier)
+	assert.Equal(t, bedrockkit.ServiceTier("priority+optimized"), events[len(events)-1].ServiceTier)
 	details, err = events[0].Details()
 	require.NoError(t, err)
 	assert.Zero(t, details)
@@ -207,7 +207,7 @@ func TestDetails(t *testing.T) {
 // The first piece has come after FirstOutput, the others one after another.
 func TestPerPiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 		srv.Reply(bedrocktest.Text("aaaaaaaaaaaaaaaaaaaa").ChunkSize(4).Pace(1))
 		s, err := converse(t.Context(), bedrockx.New(srv.Client()), func(o *bedrockx.Options) { o.FirstEventTimeout, o.IdleTimeout = -1, -1 })
 		require.NoError(t, err)
@@ -238,18 +238,18 @@ func TestFamiliesRetry(t *testing.T) {
 func BenchmarkFamilies(b *testing.B) {
 	for _, f := range []struct {
 		name, model      string
-		dec              stream.Decoder
+		dec              func() stream.Decoder
 		first, hot, last string
 	}{
-		{"Nova", "us.amazon.nova-lite-v1:0", stream.Nova, `{"messageStart":{"role":"assistant"}}`,
+		{"Nova", "us.amazon.nova-lite-v1:0", nova.NewDecoder, `{"messageStart":{"role":"assistant"}}`,
 			`{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":" token%d"}}}`, `{"messageStop":{"stopReason":"end_turn"}}`},
-		{"Llama", "us.meta.llama3-3-70b-instruct-v1:0", stream.Llama, `{"generation":"","prompt_token_count":7,"generation_token_count":1,"stop_reason":null}`,
+		{"Llama", "us.meta.llama3-3-70b-instruct-v1:0", llama.NewDecoder, `{"generation":"","prompt_token_count":7,"generation_token_count":1,"stop_reason":null}`,
 			`{"generation":" token%d","prompt_token_count":null,"generation_token_count":2,"stop_reason":null}`, `{"generation":"","generation_token_count":9,"stop_reason":"stop"}`},
-		{"Titan", "amazon.titan-text-express-v1", stream.Titan, `{"outputText":"","inputTextTokenCount":7}`,
+		{"Titan", "amazon.titan-text-express-v1", titan.NewDecoder, `{"outputText":"","inputTextTokenCount":7}`,
 			`{"outputText":" token%d","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":null}`, `{"outputText":"","completionReason":"FINISH"}`},
-		{"Mistral", "mistral.mistral-large-2407-v1:0", stream.Mistral, `{"choices":[{"message":{"content":""}}]}`,
+		{"Mistral", "mistral.mistral-large-2407-v1:0", mistral.NewDecoder, `{"choices":[{"message":{"content":""}}]}`,
 			`{"id":"i","object":"chat.completion.chunk","created":1732000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":" token%d"},"stop_reason":null}]}`, `{"choices":[{"stop_reason":"stop"}]}`},
-		{"Cohere", "cohere.command-r-v1:0", stream.Cohere, `{"event_type":"stream-start"}`,
+		{"Cohere", "cohere.command-r-v1:0", cohere.NewDecoder, `{"event_type":"stream-start"}`,
 			`{"event_type":"text-generation","is_finished":false,"text":" token%d"}`, `{"event_type":"stream-end","finish_reason":"COMPLETE"}`},
 	} {
 		b.Run(f.name, func(b *testing.B) {

@@ -1,128 +1,97 @@
 package stream
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
-	"io"
-	"iter"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
-// Message is what the reader of an answer is sent over a connection, one JSON
-// object each:
+// Message is one step of an answer, as the reader gets it: a JSON object. The fields
+// depend on the type:
 //
 //	{"type":"token","data":"…","sequence":1}
-//	{"type":"complete","sequence":2,"usage":{…},"stop_reason":"end_turn","cost":"0.0012"}
-//	{"type":"error","sequence":2,"code":"throttled"}
+//	{"type":"reasoning","data":"…","sequence":2}
+//	{"type":"tool_use","sequence":3,"round":1,"tool_use_id":"t1","name":"find_manga","input":{…}}
+//	{"type":"tool_result","data":"…","sequence":4,"round":1,"tool_use_id":"t1","name":"find_manga","status":"success"}
+//	{"type":"usage","sequence":5,"round":1,"usage":{…},"cost":"0.0004","stop_reason":"tool_use"}
+//	{"type":"complete","sequence":6,"usage":{…},"cost":"0.0012","stop_reason":"end_turn"}
+//	{"type":"error","sequence":6,"code":"throttled"}
 //
-// The sequence counts from 1, so that a reader that lost its connection can say
-// what it has seen. An answer ends with a message of the type complete or
-// error.
+// A reader should ignore types and fields that it does not know, and messages of type
+// ping, which keep a connection open and have no sequence. A message of type complete
+// or error ends the answer. Sequences count from 1, so that a reader that lost its
+// connection can say what it has seen.
 type Message struct {
-	Type       string                `json:"type"`
-	Data       string                `json:"data,omitempty"` // of a token: a piece of the answer's text
-	Sequence   int64                 `json:"sequence"`
+	Type     string `json:"type"`
+	Data     string `json:"data,omitempty"` // token, reasoning: a piece of text; tool_result: the text of the result
+	Sequence int64  `json:"sequence"`
+	Round    int    `json:"round,omitempty"` // the round of a tool loop, from 1; 0 for a single answer
+
+	ToolUseID string          `json:"tool_use_id,omitempty"` // tool_use, tool_result
+	ToolName  string          `json:"name,omitempty"`        // tool_use, tool_result
+	Input     json.RawMessage `json:"input,omitempty"`       // tool_use: the whole input, an object
+	Status    string          `json:"status,omitempty"`      // tool_result: StatusSuccess or StatusError
+
+	// Truncated reports that Data, Input or Pending was cut or left out, because it
+	// was too large for the connection or incomplete.
+	Truncated bool `json:"truncated,omitempty"`
+
+	// Usage, Cost and StopReason: a message of type usage has them for one model call,
+	// a message of type complete for the whole answer. An error of a tool loop has the
+	// usage and cost so far.
 	Usage      *bedrockkit.Usage     `json:"usage,omitempty"`
 	StopReason bedrockkit.StopReason `json:"stop_reason,omitempty"`
-	Cost       string                `json:"cost,omitempty"` // in US dollars, exact; empty where it is not known
-	Code       string                `json:"code,omitempty"` // of an error: its kind, as "throttled"
+	Cost       string                `json:"cost,omitempty"` // in US dollars, exact; empty if not known
+
+	// Pending are the tool calls that wait for the user: for an approval, or for the
+	// answer to a question. Only a message of type complete has them.
+	Pending []Pending `json:"pending,omitempty"`
+
+	Code string `json:"code,omitempty"` // error: its kind, such as "throttled"
+}
+
+// Pending is a tool call that waits for the user.
+type Pending struct {
+	ToolUseID string `json:"tool_use_id"`
+	ToolName  string `json:"name"`
+	Question  string `json:"question,omitempty"` // what the tool asks; empty if the call waits for approval
 }
 
 // The types of a [Message].
 const (
-	TypeToken    = "token"
-	TypeComplete = "complete"
-	TypeError    = "error"
+	TypeToken      = "token"
+	TypeReasoning  = "reasoning"
+	TypeToolUse    = "tool_use"    // the model asks for a tool
+	TypeToolResult = "tool_result" // the tool has run, or was refused
+	TypeUsage      = "usage"       // a model call within a tool loop has ended
+	TypeComplete   = "complete"
+	TypeError      = "error"
+
+	// TypePing is the type of a message that keeps an idle connection open; see
+	// [WriteOptions.Heartbeat]. It is not part of the answer and has no sequence.
+	TypePing = "ping"
+)
+
+// The values of [Message.Status].
+const (
+	StatusSuccess = "success"
+	StatusError   = "error"
 )
 
 // Last reports whether the message ends the answer.
-func (m Message) Last() bool { return m.Type != TypeToken }
+func (m Message) Last() bool { return m.Type == TypeComplete || m.Type == TypeError }
 
-// Messages yields the answer's text as messages, and at last how it ended: as
-// a message, and where that is an error also as the error itself, which is for
-// the log and not for the reader. Otherwise it is like [Stream.Events].
-func (s *Stream) Messages() iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		var sequence int64
-		for text, err := range s.Text() {
-			sequence++
-			if err != nil {
-				yield(Message{Type: TypeError, Sequence: sequence, Code: code(err)}, err)
-				return
-			}
-			if !yield(Message{Type: TypeToken, Data: text, Sequence: sequence}, nil) {
-				return
-			}
-		}
-		r := s.Result()
-		if !r.Complete {
-			return // the loop was left
-		}
-		done := Message{Type: TypeComplete, Sequence: sequence + 1, Usage: &r.Usage, StopReason: r.StopReason}
-		if r.Cost != nil {
-			done.Cost = r.Cost.String()
-		}
-		yield(done, nil)
+// ErrorMessage returns the message that reports an error to a reader. It has the
+// error's code, so that the reader knows what to do. It does not have the error's
+// text, which may repeat a prompt. The code is what the method MessageCode() string of
+// an error in the chain returns, otherwise the bedrockx.Kind.
+func ErrorMessage(err error) Message {
+	m := Message{Type: TypeError, Code: string(bedrockx.KindOf(err))}
+	var coded interface{ MessageCode() string }
+	if errors.As(err, &coded) {
+		m.Code = coded.MessageCode()
 	}
-}
-
-// code is an error's kind, which tells a reader what to do and nothing of what
-// was asked.
-func code(err error) string {
-	var e *bedrockx.Error
-	switch {
-	case errors.As(err, &e):
-		return string(e.Kind)
-	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
-		return string(bedrockx.KindCanceled)
-	}
-	return string(bedrockx.KindUnknown)
-}
-
-// Reader returns the answer's text as bytes, for an API that wants an
-// io.Reader, such as the body of AWS Lambda's response streaming. A Read waits
-// for the next piece; the error of a stream that broke is the Read's. Close
-// leaves the stream.
-func (s *Stream) Reader() io.ReadCloser {
-	next, stop := iter.Pull2(s.Text())
-	return &textReader{next: next, stop: stop}
-}
-
-type textReader struct {
-	next func() (string, error, bool)
-	stop func()
-	rest string
-	err  error
-}
-
-func (r *textReader) Read(p []byte) (int, error) {
-	for r.rest == "" {
-		if r.err != nil {
-			return 0, r.err
-		}
-		text, err, ok := r.next()
-		switch {
-		case !ok:
-			r.err = io.EOF
-		case err != nil:
-			r.err = err
-		}
-		if r.rest = text; r.err != nil {
-			r.stop()
-		}
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-func (r *textReader) Close() error {
-	r.stop()
-	if r.err == nil {
-		r.err = ErrClosed
-	}
-	r.rest = ""
-	return nil
+	return m
 }

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/pricing"
+	"github.com/mangaassist/bedrockkit/quota"
 )
 
 // What a stream has reserved is settled when it has ended, whichever way it
@@ -32,12 +35,14 @@ func TestQuotaIsSettledAtTheEnd(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
-				limiter, err := bedrockx.NewLimiter([]bedrockx.Quota{{Model: model, TokensPerMinute: 6000, MaxTokens: 4000}}, func(o *bedrockx.LimiterOptions) {
+				limiter, err := quota.New([]quota.Quota{{Model: model, TokensPerMinute: 6000, MaxTokens: 4000}}, func(o *quota.Options) {
 					o.MaxWait = time.Hour
-					o.InputTokens = func(*bedrockx.Call) int64 { return 1000 }
 				})
 				require.NoError(t, err)
-				client := bedrockx.New(srv.Client(), once, func(o *bedrockx.Options) { o.Limiter = limiter })
+				client := bedrockx.New(srv.Client(), once, func(o *bedrockx.Options) {
+					o.Limiter = limiter
+					o.InputTokens = func(context.Context, *bedrockx.Call) (int64, error) { return 1000, nil }
+				})
 				srv.Reply(tt.reply)
 				s, err := converse(t.Context(), client)
 				require.NoError(t, err)
@@ -69,14 +74,14 @@ func TestQuotaIsSettledAtTheEnd(t *testing.T) {
 // that it could take where nobody has told that.
 func TestBudgetOfAStream(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
-	budget := bedrockx.NewTokenBudget(10_000)
-	client := bedrockx.New(srv.Client(), once, func(o *bedrockx.Options) { o.Budgets = []*bedrockx.Budget{budget} })
+	budget := pricing.NewTokenBudget(10_000)
+	client := bedrockx.New(srv.Client(), once, func(o *bedrockx.Options) { o.Budgets = []*pricing.Budget{budget} })
 	reply := bedrocktest.Text("Hello, you.").ChunkSize(3).Usage(bedrockkit.Usage{InputTokens: 100, OutputTokens: 10})
 	srv.Reply(reply, reply)
 
 	s, err := invoke(t.Context(), client)
 	require.NoError(t, err)
-	bound := int64(len(srv.Requests()[0].Body)) + 1000
+	bound := pricing.MaxTextTokens(int64(len(srv.Requests()[0].Body)), true) + 1000
 	assert.Equal(t, 10_000-bound, budget.RemainingTokens(), "set aside")
 	for _, err := range s.Events() {
 		require.NoError(t, err)

@@ -12,24 +12,23 @@ import (
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
-// ReplayOptions say how [Replay] gives an answer out. The zero value of a field
-// means its default.
+// ReplayOptions are the options of [Replay]. The zero value of a field means its
+// default.
 type ReplayOptions struct {
-	// Pace is how many characters of text a second come. The default is 0: all
-	// at once.
+	// Pace is the speed of the stream, in characters of text a second. The default is
+	// 0: all at once.
 	Pace float64
 
-	// Piece is how many characters a piece of text has. The default is 4 with
-	// a Pace, otherwise a block's text is one piece.
+	// Piece is how many characters a piece of text has. The default is 4 if Pace is
+	// set, otherwise the text of a block is one piece.
 	Piece int
 }
 
-// Replay returns a stream of an answer that was kept, such as one from a cache:
-// whoever reads it cannot tell it from a new one but by its Result, which says
-// CacheHit and a cost of zero. The answer must be complete; that of a stream
-// that broke is an error.
+// Replay returns a stream of an answer that was kept, for example in a cache. A reader
+// sees no difference to a new answer, except that the Result has CacheHit set and a
+// cost of zero. It returns an error if the answer is not complete.
 //
-// The stream ends with ctx, or when it is left.
+// The stream ends when ctx ends, or when the reader leaves it.
 func Replay(ctx context.Context, r *Result, optFns ...func(*ReplayOptions)) (*Stream, error) {
 	if !r.Complete {
 		return nil, fmt.Errorf("replaying an answer that is not complete: %w", bedrockx.ErrTruncated)
@@ -44,7 +43,7 @@ func Replay(ctx context.Context, r *Result, optFns ...func(*ReplayOptions)) (*St
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stream{ctx: ctx, cancel: cancel, body: http.NoBody, tape: &tape{options: o, events: tapeOf(r, o.Piece)}}
 	s.call = &bedrockx.Call{
-		Op: bedrockx.OpConverseStream, Model: r.Model, CacheHit: true, RequestID: r.RequestID,
+		Op: bedrockkit.OpConverseStream, Outcome: bedrockx.Outcome{Model: r.Model, CacheHit: true, RequestID: r.RequestID},
 		Options: &bedrockx.Options{},
 	}
 	return s, nil
@@ -61,13 +60,20 @@ type tape struct {
 func tapeOf(r *Result, piece int) []Event {
 	events := []Event{{Type: MessageStart}}
 	for _, b := range r.Blocks {
-		typ := Text
+		typ, unknown := Text, b.Unknown
 		switch b.Kind {
 		case BlockToolUse:
 			typ = ToolInput
 			events = append(events, Event{Type: BlockStart, Index: b.Index, ToolUseID: b.ToolUseID, ToolName: b.ToolName})
 		case BlockReasoning:
 			typ = Reasoning
+		case BlockUnknown:
+			// What a tool that the service runs is given is not the answer's text.
+			typ = ToolInput
+			if len(unknown) > 0 {
+				events = append(events, Event{Type: BlockStart, Index: b.Index, Raw: unknown[0]})
+				unknown = unknown[1:]
+			}
 		}
 		for rest := b.Text; rest != ""; {
 			n := len(rest)
@@ -87,7 +93,7 @@ func tapeOf(r *Result, piece int) []Event {
 		for _, raw := range b.Citations {
 			events = append(events, Event{Type: Citation, Index: b.Index, Raw: raw})
 		}
-		for _, raw := range b.Unknown {
+		for _, raw := range unknown {
 			events = append(events, Event{Type: Unknown, Index: b.Index, Raw: raw})
 		}
 		if b.Redacted != nil {

@@ -3,51 +3,42 @@ package stream
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/internal/jsonscan"
-	"github.com/mangaassist/bedrockkit/pricing"
 )
 
-// Result is what a stream said, put together.
+// Result is the content of a stream, put together, and how its call went.
 type Result struct {
-	Blocks     []Block               `json:"blocks"`
-	StopReason bedrockkit.StopReason `json:"stop_reason,omitempty"`
-	Usage      bedrockkit.Usage      `json:"usage"`
+	Blocks []Block `json:"blocks"`
 
-	// Complete says that the stream reached its end. Where it is false,
-	// Blocks hold what came before.
+	// Complete reports that the stream reached its end. If it is false, Blocks hold
+	// what arrived before the error.
 	Complete bool `json:"complete"`
 
+	// Outcome says how the call went. Cost and Latency are set when the stream has
+	// ended.
+	bedrockx.Outcome
+
 	// Continued is how often the answer broke and was continued; see
-	// bedrockx.Options.Continue. What the broken parts took is not known.
+	// bedrockx.Options.Continue. The usage of the broken parts is not known.
 	Continued int `json:"continued,omitempty"`
 
-	// Cost is what the call cost in US dollars; nil until the stream has
-	// ended and where it is not known, and CostErr says why.
-	Cost    *pricing.Amount `json:"cost,omitempty"`
-	CostErr error           `json:"-"`
-	// Caching is what the service's prompt cache did; nil where it did nothing
-	// or Cost is nil.
-	Caching *pricing.Caching `json:"caching,omitempty"`
-
-	Model       bedrockkit.ModelID `json:"model"`
-	CacheHit    bool               `json:"cache_hit,omitempty"`
-	Attempts    int                `json:"attempts"`
-	RequestID   string             `json:"request_id,omitempty"`
-	FirstOutput time.Duration      `json:"first_output_ns"`  // time to the first output
-	Latency     time.Duration      `json:"latency_ns"`       // of the whole call; 0 until it has ended
-	Pieces      int                `json:"pieces,omitempty"` // events of text, tool input and reasoning
+	Pieces int `json:"pieces,omitempty"` // events of text, tool input and reasoning
 
 	// Metadata is the last event's JSON: trace, metrics, tier.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// AdditionalFields are those that the request asked the model for.
+	// AdditionalFields are the fields of the model's own response that the request
+	// asked for.
 	AdditionalFields json.RawMessage `json:"additional_fields,omitempty"`
 }
 
-// BlockKind says what a [Block] holds.
+// BlockKind is the kind of content of a [Block].
 type BlockKind string
 
 // The kinds.
@@ -63,29 +54,28 @@ type Block struct {
 	Index int       `json:"index"`
 	Kind  BlockKind `json:"kind"`
 
-	// Text is the text, the reasoning, or the JSON of a tool's input as it
-	// came.
+	// Text is the text, the reasoning, or the JSON of a tool's input as the model
+	// wrote it.
 	Text string `json:"text,omitempty"`
 
 	ToolUseID string `json:"tool_use_id,omitempty"`
 	ToolName  string `json:"tool_name,omitempty"`
-	// Input is a tool's input, "{}" where the model sent none. It is nil
-	// unless the block is complete and its input is a JSON object: without it
-	// a tool must not run.
+	// Input is a tool's input, "{}" if the model sent none. It is nil if the block is
+	// not complete or its input is not a JSON object; the tool must not run then.
 	Input json.RawMessage `json:"input,omitempty"`
 
-	Signature string          `json:"signature,omitempty"` // of reasoning, to be given back as it came
-	Redacted  json.RawMessage `json:"redacted,omitempty"`  // reasoning that is encrypted, the service's JSON
+	Signature string          `json:"signature,omitempty"` // of reasoning, to be sent back unchanged
+	Redacted  json.RawMessage `json:"redacted,omitempty"`  // encrypted reasoning, as the service's JSON
 
 	Citations []json.RawMessage `json:"citations,omitempty"`
 	Unknown   []json.RawMessage `json:"unknown,omitempty"` // events of this block that this version does not know
 
-	// Complete says that the block's end has come.
+	// Complete reports that the end of the block has arrived.
 	Complete bool `json:"complete"`
 }
 
-// PerPiece is the mean time from one piece of output to the next, 0 where the
-// stream has not ended or has fewer than two.
+// PerPiece returns the mean time between two pieces of output. It is 0 if the stream
+// has not ended, or has fewer than two pieces.
 func (r *Result) PerPiece() time.Duration {
 	if r.Pieces < 2 || r.Latency <= r.FirstOutput {
 		return 0
@@ -93,7 +83,7 @@ func (r *Result) PerPiece() time.Duration {
 	return (r.Latency - r.FirstOutput) / time.Duration(r.Pieces-1)
 }
 
-// Text is all text of the answer.
+// Text returns all text of the answer.
 func (r *Result) Text() string {
 	var b strings.Builder
 	for _, block := range r.Blocks {
@@ -104,11 +94,89 @@ func (r *Result) Text() string {
 	return b.String()
 }
 
+// Usage returns the usage of the answer. It is unknown until the stream's metadata has
+// arrived, and stays unknown if the stream ends without metadata.
+func (s *Stream) Usage() bedrockkit.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.call == nil {
+		return bedrockkit.Usage{Unknown: true}
+	}
+	u := s.call.Usage
+	u.Unknown = u.Unknown || !s.acc.metered
+	return u
+}
+
+// Result returns what has arrived so far, even after an error. After the end of the
+// stream it is the whole answer. It leaves out what Call.Hold holds back or has
+// refused. It is a snapshot.
+func (s *Stream) Result() *Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.acc.result()
+	if s.call == nil {
+		return r
+	}
+	if r.cut(s.refused); s.held {
+		r.cut(s.pending[s.head:])
+	}
+	r.Complete = s.complete() && !s.held && s.refused == nil
+	r.Outcome = s.call.Snapshot()
+	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
+	if r.Continued = s.continued; s.continued > 0 {
+		s.earlier.addTo(&r.Outcome)
+		if r.Latency > 0 {
+			r.Latency = s.ended.Sub(s.began)
+		}
+	}
+	return r
+}
+
+// cut takes back the last events.
+func (r *Result) cut(events []Event) {
+	for _, ev := range slices.Backward(events) {
+		i := slices.IndexFunc(r.Blocks, func(b Block) bool { return b.Index == ev.Index })
+		if i < 0 {
+			continue
+		}
+		switch b := &r.Blocks[i]; ev.Type {
+		case Text, ToolInput, Reasoning:
+			b.Text = b.Text[:len(b.Text)-len(ev.Text)]
+			r.Pieces--
+		case Signature:
+			b.Signature = b.Signature[:len(b.Signature)-len(ev.Text)]
+		case Redacted:
+			b.Redacted = nil
+		case Citation:
+			b.Citations = b.Citations[:len(b.Citations)-1]
+		case BlockStop:
+			b.Complete, b.Input = false, nil
+		case BlockStart:
+			r.Blocks = slices.Delete(r.Blocks, i, i+1)
+			continue
+		}
+		if b := r.Blocks[i]; b.Text == "" && b.Signature == "" && b.Redacted == nil && b.Citations == nil && b.Unknown == nil && b.ToolUseID == "" && !b.Complete {
+			r.Blocks = slices.Delete(r.Blocks, i, i+1) // its first piece began it
+		}
+	}
+}
+
+// complete reports whether the whole answer has come. A reader that left after
+// its last event has it, too.
+func (s *Stream) complete() bool {
+	switch {
+	case !s.done, s.err == ErrClosed:
+		return s.acc.stopped && s.acc.metered && !s.call.StopReason.Malformed()
+	}
+	return s.err == io.EOF
+}
+
 // accumulator puts the blocks together. A piece of text is given to the reader
 // as a part of its block's text, so that it costs no allocation of its own.
 type accumulator struct {
 	blocks           []*block
-	seen             bool // any event
+	known            bool // any event of the answer: neither of an unknown type nor what Bedrock adds for every model
+	unknown          int  // events of an unknown type
 	pieces           int
 	stopped, metered bool
 	metadata         json.RawMessage
@@ -124,7 +192,7 @@ type block struct {
 // maxBlocks bounds the blocks of one answer, whatever indexes a stream claims.
 const maxBlocks = 10_000
 
-func (a *accumulator) empty() bool { return !a.seen }
+func (a *accumulator) empty() bool { return !a.known && a.unknown == 0 }
 
 // block returns the block of an index; blocks are in the order in which they
 // began.
@@ -176,23 +244,23 @@ func (a *accumulator) open(t EventType, index int) (*block, error) {
 	return b, nil
 }
 
-// appendRaw appends a piece that is still escaped and returns its text. It
-// fails, having done nothing, where encoding/json is to read it.
-func (a *accumulator) appendRaw(d delta) (string, bool) {
-	b, err := a.open(d.typ, d.index)
+// appendEscaped appends a piece that is still escaped and returns its text. It
+// fails, having done nothing, if encoding/json is to read it.
+func (a *accumulator) appendEscaped(t EventType, index int, escaped []byte) (string, bool) {
+	b, err := a.open(t, index)
 	if err != nil {
 		return "", false
 	}
-	text := d.raw
+	text := escaped
 	if !jsonscan.Plain(text) {
 		var ok bool
-		text, ok = jsonscan.AppendString(b.scratch[:0], d.raw)
+		text, ok = jsonscan.AppendString(b.scratch[:0], escaped)
 		b.scratch = text
 		if !ok {
 			return "", false
 		}
 	}
-	a.seen = true
+	a.known = true
 	a.pieces++
 	return b.append(text), true
 }
@@ -205,7 +273,13 @@ func (b *block) append(text []byte) string {
 
 // add accumulates any event. A piece's text becomes a part of its block's.
 func (a *accumulator) add(ev *Event) error {
-	a.seen = true
+	switch ev.Type {
+	case Unknown:
+		a.unknown++
+	case Metadata:
+	default:
+		a.known = true
+	}
 	switch ev.Type {
 	case BlockStart:
 		b, err := a.block(ev.Index)
@@ -284,7 +358,7 @@ func (a *accumulator) result() *Result {
 	return r
 }
 
-// toolInput is a tool's input, nil where it is no JSON object. A model that
+// toolInput is a tool's input, nil if it is not a JSON object. A model that
 // calls a tool without arguments sends nothing.
 func toolInput(text string) json.RawMessage {
 	trimmed := strings.TrimSpace(text)

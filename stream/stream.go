@@ -2,18 +2,14 @@ package stream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
-	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"time"
 
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
@@ -21,12 +17,14 @@ import (
 )
 
 var (
-	// ErrClosed is the error of a stream that was closed before its end.
-	// errors.Is also finds context.Canceled: the reader left, nothing failed.
+	// ErrClosed is the error of a stream that was closed before its end. errors.Is
+	// also finds context.Canceled, because the reader left and nothing failed.
 	ErrClosed error = closedError{}
-	// ErrUsed is the error of a second loop over a stream: its events are
-	// gone. Result holds what they said.
+	// ErrUsed is the error of a second loop over a stream. Its events are gone; Result
+	// holds their content.
 	ErrUsed = errors.New("stream was read before; a stream can be read once")
+
+	errZero = errors.New("this is the zero Stream; Converse, InvokeModel, Invoke or Replay makes one")
 )
 
 type closedError struct{}
@@ -35,28 +33,35 @@ func (closedError) Error() string { return "stream was closed before its end" }
 
 func (closedError) Is(target error) bool { return target == context.Canceled }
 
-// A Stream is the answer to one call, as it comes. It is read once, by one of
-// its iterators. Only Close may be called while another goroutine reads.
+// A Stream is the answer to one call, while it arrives. It can be read once, with one
+// of its iterators. While one goroutine reads it, another may call only Close.
 type Stream struct {
 	call   *bedrockx.Call
-	newDec func() decoder
+	newDec func() frameDecoder
 	tape   *tape // of a replay, which has no response
 
 	// To continue a stream that broke; see continued.go.
+	again     func(soFar string) (*bedrockx.Call, error)
 	open      func(*bedrockx.Call) error
+	began     time.Time
+	ended     time.Time
 	continued int
 	trimmed   bool
-	broken    []func() // they end the calls that broke, without the lock
+	base      base        // what the continuation goes on with
+	earlier   earlier     // what became of the calls that broke
+	broken    []func()    // they end the calls that broke, without the lock
+	continues atomic.Bool // there are some
 
 	// The attempt that answered.
 	ctx    context.Context
 	body   io.ReadCloser
 	frames *eventstream.Reader
-	dec    decoder
+	dec    frameDecoder
 
 	cancel  context.CancelFunc // ends whatever the stream waits for
 	stop    func() bool        // of the context's AfterFunc; nil for a replay
-	claimed atomic.Bool        // an iterator reads, or has read
+	claimed atomic.Bool        // an iterator or a Reader reads, or has read
+	pulled  atomic.Bool        // it is a Reader, which nobody need be reading
 	closed  atomic.Bool
 
 	mu      sync.Mutex // held while an event is read
@@ -65,140 +70,14 @@ type Stream struct {
 	head    int
 	hot     Event // the piece of a frame that holds nothing else, where direct let it pass by pending
 	direct  bool
-	passed  bool // hot is to be given out, before pending
+	passed  bool            // hot is to be given out, before pending
+	held    bool            // what is pending waits for Call.Hold
+	refused []Event         // what waited for it when the stream ended, and is never given out
+	whole   bool            // the answer has come to its end; what is pending is all of it
+	fresh   strings.Builder // the text that Call.Hold has not seen
 	acc     accumulator
 	done    bool
 	err     error
-}
-
-// Converse opens a ConverseStream. It returns when the first output has come;
-// until then failures are retried. The input is not changed. The error is a
-// [*bedrockx.Error].
-func Converse(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.ConverseStreamInput, optFns ...func(*bedrockx.Options)) (*Stream, error) {
-	if in == nil {
-		in = &bedrockruntime.ConverseStreamInput{}
-	}
-	return Open(ctx, c, converseCall(in), optFns...)
-}
-
-func converseCall(in *bedrockruntime.ConverseStreamInput) *bedrockx.Call {
-	return &bedrockx.Call{
-		Op:    bedrockx.OpConverseStream,
-		Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
-		SDKInput: func() (any, error) {
-			copied := *in
-			return &copied, nil
-		},
-		Continuation: func(soFar string) (*bedrockx.Call, error) {
-			copied := *in
-			copied.Messages = append(slices.Clone(in.Messages), types.Message{
-				Role:    types.ConversationRoleAssistant,
-				Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: soFar}},
-			})
-			return converseCall(&copied), nil
-		},
-	}
-}
-
-// InvokeModel opens an InvokeModelWithResponseStream, whose chunks the decoder
-// of the model's family reads: [Anthropic], [Cohere], [Llama], [Mistral], [Nova]
-// or [Titan]. Otherwise it is like [Converse].
-func InvokeModel(ctx context.Context, c *bedrockx.Client, in *bedrockruntime.InvokeModelWithResponseStreamInput, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
-	if in == nil {
-		in = &bedrockruntime.InvokeModelWithResponseStreamInput{}
-	}
-	return openInvoke(ctx, c, &bedrockx.Call{
-		Op:    bedrockx.OpInvokeModelStream,
-		Model: bedrockkit.ModelID(aws.ToString(in.ModelId)),
-		SDKInput: func() (any, error) {
-			copied := *in
-			return &copied, nil
-		},
-	}, dec, optFns)
-}
-
-// A Request is a body in a model family's own form, such as anthropic.Request;
-// a [bedrockx.Payload] is one.
-type Request interface {
-	// EncodeInvoke returns the JSON body for the model. An error says what is
-	// wrong with the request; nothing is sent then.
-	EncodeInvoke(bedrockkit.ModelID) (json.RawMessage, error)
-}
-
-// Invoke is [InvokeModel] with a typed request.
-//
-//	s, err := stream.Invoke(ctx, client, model, nova.Request{…}, stream.Nova)
-//
-// A request with a method Continued(soFar string), which returns the request
-// for the rest of an answer, is asked for it where bedrockx.Options.Continue
-// says so.
-func Invoke[In Request](ctx context.Context, c *bedrockx.Client, model bedrockkit.ModelID, in In, dec Decoder, optFns ...func(*bedrockx.Options)) (*Stream, error) {
-	call, err := requestCall(model, in)
-	if err != nil {
-		return nil, err
-	}
-	return openInvoke(ctx, c, call, dec, optFns)
-}
-
-func requestCall[In Request](model bedrockkit.ModelID, in In) (*bedrockx.Call, error) {
-	body, err := in.EncodeInvoke(model)
-	if err != nil {
-		return nil, &bedrockx.Error{Op: bedrockx.OpInvokeModelStream, Model: model, Kind: bedrockx.KindValidation, Err: err}
-	}
-	call := &bedrockx.Call{
-		Op: bedrockx.OpInvokeModelStream, Model: model, Body: body,
-		SDKInput: func() (any, error) {
-			return &bedrockruntime.InvokeModelWithResponseStreamInput{Body: body}, nil
-		},
-	}
-	if b, ok := any(in).(bedrockx.OutputBound); ok {
-		call.MaxTokens = b.MaxOutputTokens()
-	}
-	if r, ok := any(in).(interface{ Continued(soFar string) In }); ok {
-		call.Continuation = func(soFar string) (*bedrockx.Call, error) { return requestCall(model, r.Continued(soFar)) }
-	}
-	return call, nil
-}
-
-func openInvoke(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, dec Decoder, optFns []func(*bedrockx.Options)) (*Stream, error) {
-	if dec.new == nil {
-		return nil, &bedrockx.Error{Op: call.Op, Model: call.Model, Kind: bedrockx.KindValidation,
-			Err: errors.New("it needs a Decoder, such as stream.Anthropic")}
-	}
-	s := &Stream{call: call, newDec: dec.new}
-	return s.begun(ctx, c, optFns)
-}
-
-// Open opens the ConverseStream of a call that its owner has made, as package
-// converse does with a body of its own. The call's Decode is set here.
-func Open(ctx context.Context, c *bedrockx.Client, call *bedrockx.Call, optFns ...func(*bedrockx.Options)) (*Stream, error) {
-	s := &Stream{call: call, newDec: func() decoder { return converseDecoder{} }}
-	return s.begun(ctx, c, optFns)
-}
-
-func (s *Stream) begun(ctx context.Context, c *bedrockx.Client, optFns []func(*bedrockx.Options)) (*Stream, error) {
-	ctx, s.cancel = context.WithCancel(ctx)
-	s.open = func(call *bedrockx.Call) error { return c.Do(ctx, call, optFns...) }
-	s.call.Decode, s.call.Share = s.begin, s.share
-	if err := s.open(s.call); err != nil {
-		s.cancel()
-		return nil, err
-	}
-	if s.body == nil {
-		err := s.call.Fail(ctx, &bedrockx.Error{Kind: bedrockx.KindValidation, Err: errors.New("a middleware has answered a stream without calling its Decode")})
-		s.cancel()
-		s.call.End(err)
-		return nil, err
-	}
-	// A stream that nobody reads ends with its context too, maybe before stop is set.
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stop = context.AfterFunc(ctx, func() {
-		if !s.claimed.Load() {
-			s.end(context.Cause(ctx))
-		}
-	})
-	return s, nil
 }
 
 // begin reads an attempt's response until its first output, or its end.
@@ -211,8 +90,13 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 	s.frames = eventstream.NewReader(resp.Body, s.call.Options.MaxFrameBytes)
 	s.dec = s.newDec()
 	s.pending, s.head = s.pending[:0], 0
-	if s.continued == 0 {
-		s.acc = accumulator{metered: s.call.CacheHit} // it took nothing, whatever its metadata says
+	s.held, s.whole = s.call.Hold != nil, false
+	s.fresh.Reset()
+	s.acc = accumulator{metered: s.call.CacheHit} // it took nothing, whatever its metadata says
+	if s.continued > 0 {
+		if err := s.rejoin(); err != nil {
+			return err
+		}
 	}
 	for held := 0; ; {
 		switch err := s.read(); {
@@ -222,24 +106,8 @@ func (s *Stream) begin(ctx context.Context, resp *bedrockx.Response) error {
 			return err
 		}
 		for ; held < len(s.pending); held++ {
-			if s.pending[held].Type.output() || held == maxHeld {
+			if isOutput(s.pending[held].Type) || held == maxHeld {
 				return nil
-			}
-		}
-	}
-}
-
-// share makes the Decode of a copy of the call, which is sent for several. What
-// it reads is for whoever keeps the answer.
-func (s *Stream) share(call *bedrockx.Call) (rest func() error) {
-	other := &Stream{call: call, newDec: s.newDec, cancel: func() {}}
-	call.Decode = other.begin
-	return func() error {
-		for {
-			if _, err := other.next(); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return err
 			}
 		}
 	}
@@ -249,13 +117,13 @@ func (s *Stream) share(call *bedrockx.Call) (rest func() error) {
 // come.
 const maxHeld = 1000
 
-// Events yields the events of the stream. An error comes once and last; it is
-// a [*bedrockx.Error], or [ErrClosed] or [ErrUsed]. Leaving the loop closes the
-// stream.
+// Events yields the events of the stream. An error is yielded once, at the end; it is
+// a [*bedrockx.Error], [ErrClosed] or [ErrUsed]. If you leave the loop, the stream is
+// closed.
 func (s *Stream) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if s.claimed.Swap(true) {
-			yield(Event{}, ErrUsed)
+		if err := s.claim(); err != nil {
+			yield(Event{}, err)
 			return
 		}
 		defer s.Close()
@@ -275,12 +143,12 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 	}
 }
 
-// Text yields the pieces of the answer's text and nothing else; otherwise it
-// is like [Stream.Events].
+// Text yields only the pieces of the answer's text. Otherwise it is like
+// [Stream.Events].
 func (s *Stream) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if s.claimed.Swap(true) {
-			yield("", ErrUsed)
+		if err := s.claim(); err != nil {
+			yield("", err)
 			return
 		}
 		defer s.Close()
@@ -300,15 +168,23 @@ func (s *Stream) Text() iter.Seq2[string, error] {
 	}
 }
 
+// claim makes the caller the one reader of the stream.
+func (s *Stream) claim() error {
+	switch {
+	case s.cancel == nil:
+		return errZero
+	case s.claimed.Swap(true):
+		return ErrUsed
+	}
+	return nil
+}
+
 // next returns the next event, io.EOF after the last one of a whole answer. The
 // event holds until the next call.
 func (s *Stream) next() (*Event, error) {
 	ev, err := s.locked()
-	if s.broken != nil {
-		for _, end := range s.broken {
-			end()
-		}
-		s.broken = nil
+	if s.continues.Load() {
+		s.endBroken()
 	}
 	if err != nil {
 		s.settle()
@@ -319,16 +195,32 @@ func (s *Stream) next() (*Event, error) {
 func (s *Stream) locked() (*Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.head == len(s.pending) {
-		s.pending, s.head = s.pending[:0], 0
+	for s.head == len(s.pending) || s.held {
+		if s.head == len(s.pending) {
+			s.pending, s.head = s.pending[:0], 0
+		}
 		if s.done {
 			return nil, s.err
 		}
-		s.direct = true
+		if s.whole {
+			return nil, s.finish(io.EOF)
+		}
+		if s.fresh.Len() > 0 {
+			if err := s.hold(false); err != nil {
+				return nil, s.finish(err)
+			}
+			continue
+		}
+		s.direct = s.call.Hold == nil
 		err := s.read()
 		s.direct = false
 		if err != nil && err != io.EOF {
 			err = s.resume(err)
+		}
+		if s.call.Hold != nil && (err == nil || err == io.EOF) {
+			if err = s.hold(err == io.EOF); err == nil {
+				continue // what was held comes before the end
+			}
 		}
 		if err != nil {
 			return nil, s.finish(err)
@@ -340,6 +232,18 @@ func (s *Stream) locked() (*Event, error) {
 	}
 	s.head++
 	return &s.pending[s.head-1], nil
+}
+
+// hold asks Call.Hold whether what is pending may be given out.
+func (s *Stream) hold(whole bool) error {
+	text := s.fresh.String()
+	s.fresh.Reset()
+	release, err := s.call.Hold(text, whole)
+	if err != nil {
+		return &bedrockx.Error{Kind: bedrockx.KindRefused, Err: err}
+	}
+	s.held, s.whole = !release && !whole, whole
+	return nil
 }
 
 // read decodes one more frame into s.pending. It returns io.EOF where a whole
@@ -374,6 +278,8 @@ func (s *Stream) read() error {
 		return s.malformed()
 	case s.ctx.Err() != nil:
 		return context.Cause(s.ctx)
+	case err == io.EOF && s.unread() != nil:
+		return s.unread()
 	case err == io.EOF && s.acc.empty():
 		return &bedrockx.Error{Kind: bedrockx.KindEmpty, Err: errors.New("the stream ended before its first event")}
 	}
@@ -397,21 +303,21 @@ func (s *Stream) malformed() error {
 	return io.EOF
 }
 
-// addRaw adds a piece that a scan found. It fails, having done nothing, where
+// addEscaped adds a piece that a scan found. It fails, having done nothing, if
 // the piece must be read with encoding/json.
-func (s *Stream) addRaw(d delta) bool {
-	if s.trimmed || len(s.call.OnText) > 0 {
+func (s *Stream) addEscaped(t EventType, index int, escaped []byte) bool {
+	if s.trimmed || len(s.call.OnText) > 0 || s.call.Hold != nil {
 		return false
 	}
-	text, ok := s.acc.appendRaw(d)
+	text, ok := s.acc.appendEscaped(t, index, escaped)
 	switch {
 	case !ok:
 	case s.direct && !s.passed && len(s.pending) == 0:
 		// The copy of a whole event would cost more than all of its scan.
-		s.hot.Type, s.hot.Index, s.hot.Text = d.typ, d.index, text
+		s.hot.Type, s.hot.Index, s.hot.Text = t, index, text
 		s.passed = true
 	default:
-		s.pending = append(s.pending, Event{Type: d.typ, Index: d.index, Text: text})
+		s.pending = append(s.pending, Event{Type: t, Index: index, Text: text})
 	}
 	return ok
 }
@@ -428,6 +334,9 @@ func (s *Stream) add(ev Event) error {
 	}
 	if err := s.acc.add(&ev); err != nil {
 		return err
+	}
+	if ev.Type == Text && s.call.Hold != nil {
+		s.fresh.WriteString(ev.Text)
 	}
 	switch ev.Type {
 	case MessageStop:
@@ -448,8 +357,8 @@ func (s *Stream) add(ev Event) error {
 }
 
 // finish notes that the stream has ended with err, io.EOF for a whole answer.
-// It returns the error that every later call gets. The lock is held; whoever
-// holds it calls s.settle when he has let it go.
+// It returns the error that every later call gets. The lock is held; its
+// holder calls s.settle after letting it go.
 func (s *Stream) finish(err error) error {
 	if s.done {
 		return s.err
@@ -457,8 +366,11 @@ func (s *Stream) finish(err error) error {
 	if e, ok := err.(*bedrockx.Error); err != io.EOF && err != ErrClosed && (!ok || e.Op == "") {
 		err = s.call.Fail(s.ctx, err)
 	}
-	s.done, s.err = true, err
-	s.pending, s.head = nil, 0
+	s.done, s.err, s.ended = true, err, time.Now()
+	if s.held || s.call.Hold != nil && err != io.EOF && err != ErrClosed {
+		s.refused = s.pending[s.head:]
+	}
+	s.pending, s.head, s.held = nil, 0, false
 	if !s.acc.metered || s.continued > 0 {
 		s.call.Usage.Unknown = true
 	}
@@ -473,11 +385,24 @@ func (s *Stream) finish(err error) error {
 // settle ends the call of a stream that has ended. It is called without the
 // lock, as what runs at a call's end may ask for the stream's result.
 func (s *Stream) settle() {
+	s.endBroken()
 	err := s.err
 	if err == io.EOF {
 		err = nil
 	}
 	s.call.End(err)
+}
+
+// endBroken ends the calls that broke and were continued.
+func (s *Stream) endBroken() {
+	s.mu.Lock()
+	broken := s.broken
+	s.broken = nil
+	s.continues.Store(false)
+	s.mu.Unlock()
+	for _, end := range broken {
+		end()
+	}
 }
 
 // end ends the stream, if it has not ended.
@@ -488,41 +413,15 @@ func (s *Stream) end(err error) {
 	s.settle()
 }
 
-// Close leaves the stream: the model's answer is cut off and the connection is
-// freed. It may be called at any time, also while another goroutine reads,
-// which then gets [ErrClosed]; after the end it does nothing.
+// Close ends the stream: the rest of the answer is dropped and the connection is
+// freed. It may be called at any time. If another goroutine is reading, it gets
+// [ErrClosed]. After the end of the stream, Close does nothing.
 func (s *Stream) Close() error {
+	if s.cancel == nil {
+		return nil
+	}
 	s.closed.Store(true)
 	s.cancel()
 	s.end(ErrClosed)
 	return nil
-}
-
-// Usage is what the answer took. It is unknown until the stream's metadata has
-// come, and stays so where the stream ended without.
-func (s *Stream) Usage() bedrockkit.Usage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.call.Usage
-	u.Unknown = u.Unknown || !s.acc.metered
-	return u
-}
-
-// Result is what has come so far, also after an error; after the end of the
-// stream it is the whole answer. It is a snapshot.
-func (s *Stream) Result() *Result {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.acc.result()
-	r.Complete = s.done && s.err == io.EOF || s.acc.stopped && s.acc.metered && !s.call.StopReason.Malformed()
-	r.StopReason = s.call.StopReason
-	r.Usage = s.call.Usage
-	r.Usage.Unknown = r.Usage.Unknown || !s.acc.metered
-	r.Continued = s.continued
-	if s.call.Settled() {
-		r.Cost, r.CostErr, r.Caching, r.Latency = s.call.Cost, s.call.CostErr, s.call.Caching, s.call.Latency
-	}
-	r.Model, r.CacheHit, r.Attempts, r.RequestID = s.call.Model, s.call.CacheHit, s.call.Attempts, s.call.RequestID
-	r.FirstOutput = s.call.FirstOutput
-	return r
 }

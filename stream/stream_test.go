@@ -23,12 +23,13 @@ import (
 	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const model = "anthropic.claude-3-haiku-20240307-v1:0"
+const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 // once sends every request once, so that what is sent is what is seen.
 func once(o *bedrockx.Options) { o.MaxAttempts = 1 }
@@ -57,7 +58,7 @@ func invoke(ctx context.Context, c *bedrockx.Client, optFns ...func(*bedrockx.Op
 		ModelId: aws.String(model),
 		Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1000,"messages":[{"role":"user","content":"hello"}],
 			"tools":[{"name":"search","description":"Searches.","input_schema":{"type":"object"}}]}`),
-	}, stream.Anthropic, optFns...)
+	}, anthropic.NewDecoder, optFns...)
 }
 
 // eachOp runs a test with both operations.
@@ -112,7 +113,7 @@ func TestWholeAnswer(t *testing.T) {
 			assert.Equal(t, bedrockkit.StopToolUse, r.StopReason)
 			assert.Equal(t, usage, r.Usage)
 			assert.Equal(t, usage, s.Usage())
-			assert.Equal(t, "0.375", r.Cost.String())
+			assert.Equal(t, "1.65", r.Cost.String())
 			assert.NotEmpty(t, r.RequestID)
 			assert.Equal(t, 1, r.Attempts)
 			assert.Positive(t, r.FirstOutput)
@@ -463,7 +464,7 @@ func TestConcurrentStreamsDoNotMix(t *testing.T) {
 	c := bedrockx.New(srv.Client())
 	const streams = 8
 	for range streams {
-		srv.Control(bedrocktest.OpConverseStream, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
+		srv.Control(bedrockkit.OpConverseStream, func(_ context.Context, r *bedrocktest.Request) *bedrocktest.Reply {
 			mark := fmt.Sprintf("<%d>", r.N)
 			reply := bedrocktest.Text(strings.Repeat(mark, 200)).Chunks(slicesOf(mark, 200)...)
 			for i := range 50 {
@@ -809,13 +810,6 @@ func TestStreamIsBounded(t *testing.T) {
 	assert.ErrorIs(t, err, bedrockx.ErrTooLarge)
 }
 
-func TestInvokeModelWithoutDecoder(t *testing.T) {
-	srv := bedrocktest.NewServer(t)
-	_, err := stream.InvokeModel(t.Context(), bedrockx.New(srv.Client()), &bedrockruntime.InvokeModelWithResponseStreamInput{ModelId: aws.String(model)}, stream.Decoder{})
-	assert.ErrorIs(t, err, bedrockx.ErrValidation)
-	assert.Empty(t, srv.Requests())
-}
-
 // The start of a block has told the reader nothing yet.
 func TestRetriedAfterTheStartOfABlock(t *testing.T) {
 	srv := bedrocktest.NewServer(t)
@@ -865,7 +859,7 @@ func TestAnthropicWithoutUsage(t *testing.T) {
 // Another model answers as long as nothing was given out, and never after.
 func TestFallbackBeforeTheFirstOutputOnly(t *testing.T) {
 	eachOp(t, func(t *testing.T, open open) {
-		const other = "anthropic.claude-3-sonnet-20240229-v1:0"
+		const other = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 		srv := bedrocktest.NewServer(t)
 		c := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
 			o.MaxAttempts, o.Fallback = 1, []bedrockx.Target{{Model: other}}

@@ -2,56 +2,112 @@ package stream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
 
-// A Sink takes the messages of an answer, one after another. Its error ends the
-// answer: the model is stopped. [JSON], [SSE] and [PlainText] make one.
-type Sink func(context.Context, Message) error
-
-// WriteOptions say how [Write] deals with a reader that is slower than the
-// model. The zero value of a field means its default.
+// WriteOptions are the options of [Write]. The zero value of a field means its
+// default.
 type WriteOptions struct {
-	// Coalesce waits this long for more text before it sends a message, so that
-	// fewer are sent, but not longer than until MaxPending is reached. The default
-	// is 0: what is there is sent at once.
+	// Coalesce is how long text waits for more text, so that fewer messages are sent.
+	// The text that waits becomes one message; reasoning too. It is sent earlier if
+	// MaxPending is reached or the answer has ended. The default is [Sink.Coalesce];
+	// negative means that text is sent at once.
 	Coalesce time.Duration
 
-	// MaxPending bounds the text that waits for the reader, in bytes. The
-	// default is 64 KiB. Text that waits is sent as one message.
+	// Heartbeat is how long the connection may be idle before a message of type
+	// [TypePing] is sent. The default is [Sink.Heartbeat]; negative means that none is
+	// sent.
+	Heartbeat time.Duration
+
+	// MaxPending bounds the data that waits for the reader, in bytes. The default is
+	// 64 KiB. If it is reached, Write stops reading the source until the reader has
+	// caught up, so the service waits.
 	MaxPending int
 
-	// Leave gives up a reader for whom MaxPending is reached, with
-	// [ErrSlowReader]. By default the model's stream is read no further until
-	// the reader has caught up, and the service waits.
-	Leave bool
+	// DropSlowReader makes Write return [ErrSlowReader] instead, if the reader has
+	// made no room within one second after MaxPending was reached.
+	DropSlowReader bool
 
-	// Timeout bounds each call of the sink. The default is 30 s; negative means
-	// none.
+	// Inline reads the source in the goroutine that calls Write, between the calls of
+	// [Sink.Send]. That is cheaper than a second goroutine. Use it for a sink that
+	// never waits, or for a source that loses nothing if it is read slowly, such as a
+	// source of [Resume]. Text is then not joined, and Coalesce, Heartbeat, MaxPending
+	// and DropSlowReader have no effect.
+	Inline bool
+
+	// Timeout bounds each call of [Sink.Send]. The default is 30 s; negative means
+	// none. If a call takes longer, the answer ends with [ErrSlowReader].
 	Timeout time.Duration
 }
 
-// ErrSlowReader is the error of a reader that did not take its messages in
-// time.
+// Write returns ErrSlowReader if the reader falls behind.
 var ErrSlowReader = errors.New("the reader is too slow")
 
-// Write sends an answer to a sink as it comes, and at last how it ended. It
-// returns when the answer has ended or the sink has failed, and then the
-// stream is closed: a reader that is gone stops the model.
+// Write sends an answer to a sink while it arrives, and at the end a message that says
+// how it ended. It returns when the answer has ended or the sink has failed. It then
+// closes the source, so if the reader is gone, the model is stopped.
 //
-// While the sink is busy the stream is read on, and what has gathered is sent
-// as one message; sequences count the messages that were sent. The error is
-// that of the stream or of the sink, nil for an answer that was sent whole.
-func Write(ctx context.Context, s *Stream, sink Sink, optFns ...func(*WriteOptions)) error {
-	var o WriteOptions
+// Messages are sent in order. While the sink is busy, Write reads on from the source
+// and joins text into one message. No message is larger than [Sink.MaxMessage]: longer
+// text is split between characters, and a tool's input or result is cut. Sequences
+// count the sent messages from 1. A source of [Resume] keeps its sequences, so that a
+// reader can come back with one.
+//
+// Write returns the error of the source or of the sink, or nil if the whole answer was
+// sent. If the source panics, Write sends an error to the reader and panics.
+func Write(ctx context.Context, s Source, sink Sink, optFns ...func(*WriteOptions)) error {
+	w := writer{source: s, sink: sink}
 	for _, fn := range optFns {
-		fn(&o)
+		fn(&w.options)
+	}
+	if err := w.resolve(); err != nil {
+		s.Close()
+		return err
+	}
+	if w.options.Inline {
+		return w.inline(ctx)
+	}
+	w.queue = newQueue(w.sink.MaxMessage, w.options.MaxPending)
+	err := w.run(ctx)
+	switch q := w.queue; {
+	case q.crash != nil:
+		panic(q.crash)
+	case q.exits:
+		runtime.Goexit()
+	}
+	return err
+}
+
+// A writer is one call of Write.
+type writer struct {
+	source  Source
+	sink    Sink
+	options WriteOptions
+	queue   *queue
+	sent    int64 // the sequence of the last message
+}
+
+// resolve sets the defaults.
+func (w *writer) resolve() error {
+	o, sink := &w.options, &w.sink
+	if sink.Send == nil {
+		return errors.New("the sink has no Send; stream.JSON makes one that has")
+	}
+	if sink.MaxMessage == 0 {
+		sink.MaxMessage = 32 << 10
+	}
+	if sink.MaxMessage < minMessage {
+		return fmt.Errorf("Sink.MaxMessage is %d; it must be at least %d", sink.MaxMessage, minMessage)
+	}
+	if o.Coalesce == 0 {
+		o.Coalesce = sink.Coalesce
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = sink.Heartbeat
 	}
 	if o.MaxPending <= 0 {
 		o.MaxPending = 64 << 10
@@ -59,200 +115,123 @@ func Write(ctx context.Context, s *Stream, sink Sink, optFns ...func(*WriteOptio
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	q := &queue{max: o.MaxPending, leave: o.Leave, full: make(chan struct{}, 1)}
-	q.changed.L = &q.mu
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { q.end(nil, context.Cause(ctx)) })
+	return nil
+}
+
+// run sends the answer. When it returns, the source is closed and no longer
+// read.
+func (w *writer) run(ctx context.Context) error {
+	q := w.queue
+	ctx, cancel := context.WithCancelCause(ctx)
+	if w.options.DropSlowReader {
+		q.drop = func() { cancel(ErrSlowReader) }
+	}
+	stop := context.AfterFunc(ctx, func() { q.end(context.Cause(ctx)) })
 	var reading sync.WaitGroup
-	reading.Go(func() { q.fill(s) })
+	reading.Go(func() { q.fill(w.source) })
 	defer func() {
 		stop()
-		cancel()
-		q.end(nil, ErrClosed)
-		s.Close()
+		cancel(nil)
+		q.end(ErrClosed)
+		w.source.Close()
 		reading.Wait()
 	}()
-	for sequence := int64(1); ; sequence++ {
-		text, last, err := q.take(ctx, o.Coalesce)
-		m := Message{Type: TypeToken, Data: text}
-		if text == "" {
-			if last == nil {
+	kept := keepsSequences(w.source)
+	for {
+		batch, done, err := q.take(ctx, w.options.Coalesce, w.options.Heartbeat)
+		if len(batch) == 0 && !done {
+			if err := w.send(ctx, Message{Type: TypePing}); err != nil {
 				return err
 			}
-			m = *last
 		}
-		m.Sequence = sequence
-		if failed := send(ctx, sink, m, o.Timeout); failed != nil {
-			return failed
+		for _, m := range batch {
+			if err := w.sendFitting(ctx, m, kept); err != nil {
+				return err
+			}
 		}
-		if text == "" {
+		if done {
 			return err
 		}
 	}
 }
 
-func send(ctx context.Context, sink Sink, m Message, timeout time.Duration) error {
-	if timeout > 0 {
+// inline sends the answer in the caller's goroutine.
+func (w *writer) inline(ctx context.Context) error {
+	defer w.source.Close()
+	defer context.AfterFunc(ctx, func() { w.source.Close() })()
+	kept, some, ended := keepsSequences(w.source), false, false
+	defer func() {
+		if !ended { // it panics
+			w.sendFitting(ctx, ErrorMessage(errNoEnd), false)
+		}
+	}()
+	for m, err := range w.source.Messages() {
+		if some = true; ctx.Err() != nil {
+			ended = true
+			return context.Cause(ctx)
+		}
+		m = settled(m, err)
+		if failed := w.sendFitting(ctx, m, kept); failed != nil {
+			ended = true
+			return failed
+		}
+		if m.Last() {
+			ended = true
+			return err
+		}
+	}
+	ended = true
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !some && kept:
+		return nil // its reader has seen all
+	}
+	if failed := w.sendFitting(ctx, ErrorMessage(errNoEnd), false); failed != nil {
+		return failed
+	}
+	return errNoEnd
+}
+
+// sendFitting sends a message, in pieces if it is too large for one.
+func (w *writer) sendFitting(ctx context.Context, m Message, kept bool) error {
+	for piece := range m.fit(w.sink.MaxMessage) {
+		if w.sent++; kept {
+			w.sent = piece.Sequence
+		}
+		piece.Sequence = w.sent
+		if err := w.send(ctx, piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) send(ctx context.Context, m Message) error {
+	if timeout := w.options.Timeout; timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: it took no message for %s", ErrSlowReader, timeout))
 		defer cancel()
 	}
-	err := sink(ctx, m)
+	err := w.sink.Send(ctx, m)
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	return err
 }
 
-// queue holds the text between the model's stream and the sink.
-type queue struct {
-	max   int
-	leave bool
-	full  chan struct{} // there is no more room: what gathers is to be sent
-
-	mu      sync.Mutex
-	changed sync.Cond
-	text    []byte
-	sending bool     // the sink has a message; without one no reader is slow
-	last    *Message // how the answer ended
-	err     error
-	ended   bool // nothing more comes
+// A sourcePanic is the panic of a source, as it reaches the caller of the
+// function that read it in another goroutine.
+type sourcePanic struct {
+	value any
+	stack []byte
 }
 
-// fill reads the stream into the queue.
-func (q *queue) fill(s *Stream) {
-	for m, err := range s.Messages() {
-		if m.Last() {
-			q.end(&m, err)
-			return
-		}
-		if !q.add(m.Data) {
-			return
-		}
-	}
-	q.end(nil, ErrClosed)
-}
+// Error says what the panic said, and where it happened.
+func (p *sourcePanic) Error() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
 
-// add adds a piece, when there is room for it.
-func (q *queue) add(text string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.text) > 0 && len(q.text)+len(text) > q.max && !q.ended {
-		if q.leave && q.sending {
-			q.ended, q.err, q.text = true, ErrSlowReader, nil
-			q.changed.Broadcast()
-			return false
-		}
-		select {
-		case q.full <- struct{}{}:
-		default:
-		}
-		q.changed.Wait()
-	}
-	if q.ended {
-		return false
-	}
-	q.text = append(q.text, text...)
-	q.changed.Broadcast()
-	return true
-}
-
-func (q *queue) end(last *Message, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.ended {
-		q.ended, q.last, q.err = true, last, err
-		q.changed.Broadcast()
-	}
-}
-
-// take waits for text and returns all that is there, or how the answer ended.
-func (q *queue) take(ctx context.Context, coalesce time.Duration) (text string, last *Message, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.sending = false
-	for len(q.text) == 0 && !q.ended {
-		q.changed.Wait()
-	}
-	if coalesce > 0 && !q.ended {
-		q.mu.Unlock()
-		timer := time.NewTimer(coalesce)
-		select {
-		case <-timer.C:
-		case <-q.full:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		q.mu.Lock()
-	}
-	if len(q.text) > 0 && q.last == nil && q.ended && q.err != nil {
-		q.text = nil // nobody is there to read it
-	}
-	if len(q.text) > 0 {
-		text, q.text, q.sending = string(q.text), q.text[:0], true
-		q.changed.Broadcast()
-		return text, nil, nil
-	}
-	return "", q.last, q.err
-}
-
-// JSON is a sink that sends each message as JSON text, as over a WebSocket:
-//
-//	stream.JSON(func(ctx context.Context, data []byte) error {
-//		return conn.Write(ctx, websocket.MessageText, data)
-//	})
-func JSON(send func(context.Context, []byte) error) Sink {
-	return func(ctx context.Context, m Message) error {
-		data, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		return send(ctx, data)
-	}
-}
-
-// SSE is a sink of server-sent events: the data of each is the message as JSON,
-// its id the sequence, which a browser gives back as Last-Event-ID. It sets
-// the response's headers and flushes every event; the response writer's
-// deadlines bound its writes.
-func SSE(w http.ResponseWriter) Sink {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // or nginx would wait for the end
-	control := http.NewResponseController(w)
-	return func(ctx context.Context, m Message) error {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		data, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", m.Sequence, m.Type, data); err != nil {
-			return err
-		}
-		return control.Flush()
-	}
-}
-
-// PlainText is a sink that writes the answer's text and nothing else. Where w can be flushed,
-// as a http.ResponseWriter, every message is.
-func PlainText(w io.Writer) Sink {
-	flush := func() error { return nil }
-	if rw, ok := w.(http.ResponseWriter); ok {
-		flush = http.NewResponseController(rw).Flush
-	}
-	return func(ctx context.Context, m Message) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if m.Data == "" {
-			return nil
-		}
-		if _, err := io.WriteString(w, m.Data); err != nil {
-			return err
-		}
-		return flush()
-	}
+// Unwrap returns the value, if it is an error.
+func (p *sourcePanic) Unwrap() error {
+	err, _ := p.value.(error)
+	return err
 }

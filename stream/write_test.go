@@ -36,10 +36,12 @@ func start(t *testing.T, reply *bedrocktest.Reply) (*stream.Stream, *bedrocktest
 // kept is a sink that keeps what it is sent.
 type kept []stream.Message
 
-func (k *kept) sink(_ context.Context, m stream.Message) error {
+func (k *kept) send(_ context.Context, m stream.Message) error {
 	*k = append(*k, m)
 	return nil
 }
+
+func (k *kept) sink() stream.Sink { return stream.Sink{Send: k.send} }
 
 func (k kept) text() (text string) {
 	for _, m := range k {
@@ -60,8 +62,27 @@ func TestMessages(t *testing.T) {
 	assert.Equal(t, []string{
 		`{"type":"token","data":"one ","sequence":1}`,
 		`{"type":"token","data":"two","sequence":2}`,
-		`{"type":"complete","sequence":3,"usage":{"input_tokens":1000000,"output_tokens":0},"stop_reason":"end_turn","cost":"0.25"}`,
+		`{"type":"complete","sequence":3,"usage":{"input_tokens":1000000,"output_tokens":0},"stop_reason":"end_turn","cost":"1.1"}`,
 	}, lines)
+}
+
+func TestMessagesOfReasoningAndTools(t *testing.T) {
+	s, _ := start(t, bedrocktest.Reasoning("hm").Text("I look.").ToolUse("find", map[string]any{"q": "<b>"}).Usage(bedrockkit.Usage{InputTokens: 10}))
+	var got kept
+	for m, err := range s.Messages() {
+		require.NoError(t, err)
+		got = append(got, m)
+		assert.EqualValues(t, len(got), m.Sequence)
+		assert.Equal(t, m.Type == stream.TypeComplete, m.Last())
+	}
+	use := got[len(got)-2]
+	assert.Equal(t, stream.TypeReasoning, got[0].Type)
+	assert.Equal(t, stream.TypeToolUse, use.Type)
+	assert.Equal(t, "find", use.ToolName)
+	assert.NotEmpty(t, use.ToolUseID)
+	assert.JSONEq(t, `{"q":"<b>"}`, string(use.Input))
+	assert.False(t, use.Truncated)
+	assert.Equal(t, bedrockkit.StopToolUse, got[len(got)-1].StopReason)
 }
 
 func TestMessagesOfABrokenStream(t *testing.T) {
@@ -78,7 +99,7 @@ func TestMessagesOfABrokenStream(t *testing.T) {
 func TestWrite(t *testing.T) {
 	s, _ := start(t, bedrocktest.Text("one two three").ChunkSize(2))
 	var got kept
-	require.NoError(t, stream.Write(t.Context(), s, got.sink))
+	require.NoError(t, stream.Write(t.Context(), s, got.sink()))
 	assert.Equal(t, "one two three", got.text())
 	for i, m := range got {
 		assert.EqualValues(t, i+1, m.Sequence)
@@ -90,7 +111,7 @@ func TestWrite(t *testing.T) {
 func TestWriteOfABrokenStream(t *testing.T) {
 	s, _ := start(t, bedrocktest.Text("one two three").ChunkSize(2).EndAfter(4))
 	var got kept
-	err := stream.Write(t.Context(), s, got.sink)
+	err := stream.Write(t.Context(), s, got.sink())
 	assert.ErrorIs(t, err, bedrockx.ErrTruncated)
 	assert.NotEmpty(t, got.text(), "what came is sent first")
 	assert.Equal(t, stream.TypeError, got[len(got)-1].Type)
@@ -103,12 +124,12 @@ func TestWriteToAReaderThatIsGone(t *testing.T) {
 		gone := errors.New("410 Gone")
 		s, srv := start(t, bedrocktest.Text(strings.Repeat("word ", 1000)).Pace(10))
 		n := 0
-		err := stream.Write(t.Context(), s, func(context.Context, stream.Message) error {
+		err := stream.Write(t.Context(), s, stream.Sink{Send: func(context.Context, stream.Message) error {
 			if n++; n == 3 {
 				return gone
 			}
 			return nil
-		})
+		}})
 		assert.ErrorIs(t, err, gone)
 		assert.Equal(t, 3, n)
 		assert.False(t, s.Result().Complete)
@@ -117,14 +138,14 @@ func TestWriteToAReaderThatIsGone(t *testing.T) {
 	})
 }
 
-func TestWriteThatIsCancelled(t *testing.T) {
+func TestWriteThatIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := start(t, bedrocktest.Text("one two").ChunkSize(1).StallAfter(4))
 		why := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		var got kept
-		assert.ErrorIs(t, stream.Write(ctx, s, got.sink), why)
+		assert.ErrorIs(t, stream.Write(ctx, s, got.sink()), why)
 		assert.NotEmpty(t, got.text())
 	})
 }
@@ -134,7 +155,7 @@ func TestWriteCoalesces(t *testing.T) {
 		text := strings.Repeat("word ", 100)
 		s, _ := start(t, bedrocktest.Text(text).Pace(100))
 		var got kept
-		require.NoError(t, stream.Write(t.Context(), s, got.sink, func(o *stream.WriteOptions) { o.Coalesce = 250 * time.Millisecond }))
+		require.NoError(t, stream.Write(t.Context(), s, got.sink(), func(o *stream.WriteOptions) { o.Coalesce = 250 * time.Millisecond }))
 		assert.Equal(t, text, got.text())
 		assert.Less(t, len(got), 12)
 		assert.Greater(t, len(got), 3)
@@ -147,10 +168,10 @@ func TestWriteToASlowReader(t *testing.T) {
 		text := strings.Repeat("word ", 2000)
 		s, _ := start(t, bedrocktest.Text(text).ChunkSize(5))
 		var got kept
-		err := stream.Write(t.Context(), s, func(ctx context.Context, m stream.Message) error {
+		err := stream.Write(t.Context(), s, stream.Sink{Send: func(ctx context.Context, m stream.Message) error {
 			time.Sleep(time.Second)
-			return got.sink(ctx, m)
-		}, func(o *stream.WriteOptions) { o.MaxPending = 1000 })
+			return got.send(ctx, m)
+		}}, func(o *stream.WriteOptions) { o.MaxPending = 1000 })
 		require.NoError(t, err)
 		assert.Equal(t, text, got.text())
 		for _, m := range got {
@@ -163,20 +184,20 @@ func TestWriteToASlowReader(t *testing.T) {
 func TestWriteLeavesASlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := start(t, bedrocktest.Text(strings.Repeat("word ", 2000)).ChunkSize(5))
-		err := stream.Write(t.Context(), s, func(context.Context, stream.Message) error {
-			time.Sleep(time.Second)
+		err := stream.Write(t.Context(), s, stream.Sink{Send: func(context.Context, stream.Message) error {
+			time.Sleep(2 * time.Second)
 			return nil
-		}, func(o *stream.WriteOptions) { o.MaxPending, o.Leave = 1000, true })
+		}}, func(o *stream.WriteOptions) { o.MaxPending, o.DropSlowReader = 1000, true })
 		assert.ErrorIs(t, err, stream.ErrSlowReader)
 	})
 	t.Run("one that hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, _ := start(t, bedrocktest.Text("one"))
 			began := time.Now()
-			err := stream.Write(t.Context(), s, func(ctx context.Context, _ stream.Message) error {
+			err := stream.Write(t.Context(), s, stream.Sink{Send: func(ctx context.Context, _ stream.Message) error {
 				<-ctx.Done()
 				return ctx.Err()
-			}, func(o *stream.WriteOptions) { o.Timeout = 5 * time.Second })
+			}}, func(o *stream.WriteOptions) { o.Timeout = 5 * time.Second })
 			assert.ErrorIs(t, err, stream.ErrSlowReader)
 			assert.Equal(t, 5*time.Second, time.Since(began))
 		})
@@ -332,7 +353,7 @@ func TestBroadcastIsAbandoned(t *testing.T) {
 	})
 }
 
-func TestBroadcastReaderIsCancelled(t *testing.T) {
+func TestBroadcastReaderIsCanceled(t *testing.T) {
 	b := stream.NewBroadcast()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -378,10 +399,10 @@ func TestZeroOptionsOfWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := start(t, bedrocktest.Text("one"))
 		began := time.Now()
-		err := stream.Write(t.Context(), s, func(ctx context.Context, _ stream.Message) error {
+		err := stream.Write(t.Context(), s, stream.Sink{Send: func(ctx context.Context, _ stream.Message) error {
 			<-ctx.Done()
 			return ctx.Err()
-		}, func(o *stream.WriteOptions) { *o = stream.WriteOptions{} })
+		}}, func(o *stream.WriteOptions) { *o = stream.WriteOptions{} })
 		assert.ErrorIs(t, err, stream.ErrSlowReader)
 		assert.Equal(t, 30*time.Second, time.Since(began))
 	})
@@ -403,8 +424,8 @@ func TestWriteCoalescesWithoutLeaving(t *testing.T) {
 		text := strings.Repeat("word ", 100)
 		s, _ := start(t, bedrocktest.Text(text).Pace(10))
 		var got kept
-		err := stream.Write(t.Context(), s, got.sink, func(o *stream.WriteOptions) {
-			o.Coalesce, o.MaxPending, o.Leave = 5*time.Second, 100, true
+		err := stream.Write(t.Context(), s, got.sink(), func(o *stream.WriteOptions) {
+			o.Coalesce, o.MaxPending, o.DropSlowReader = 5*time.Second, 300, true
 		})
 		require.NoError(t, err)
 		assert.Equal(t, text, got.text())

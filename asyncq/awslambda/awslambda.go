@@ -3,24 +3,32 @@
 //
 //	func main() {
 //		handler := awslambda.New(sqs.NewFromConfig(cfg), asyncq.Infer(chat), func(o *awslambda.Options) {
-//			o.Status, o.Results = status, results
+//			o.DeadLetter, o.Status, o.Results = "analyses-dead", status, results
 //		})
 //		lambda.Start(handler)
 //	}
 //
-// The event source mapping needs ReportBatchItemFailures, as messages succeed and
-// fail one by one; without it Lambda deletes all of a batch, also what has
-// failed. The queue's visibility timeout should be six times the function's
-// timeout (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
+// The event source mapping needs ReportBatchItemFailures, because messages succeed and
+// fail one by one. Without it, Lambda deletes the whole batch, including failed
+// messages. The queue's visibility timeout should be six times the function's timeout
+// (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
 //
-// Of a FIFO queue the messages of one group are done one after another. After the
-// first that is not done, those behind it are given back undone; other groups go
-// on. When the function's time is nearly over, what has not been done is given
-// back, and does not count as an attempt.
+// In a FIFO queue, the messages of one group run one after another. If one is not
+// done, the messages after it in the group are given back without an attempt; other
+// groups go on. A function cannot hold a message, as a worker does, so this counts as
+// a receive for each of them: with a batch size of 10 and 3 attempts, a message may be
+// received up to 18 times before it is started. A redrive policy of such a queue needs
+// a maxReceiveCount of at least the batch size × MaxAttempts, better 100. Or use a
+// batch size of 1.
+//
+// When the function's time is nearly over, jobs that are not done are given back. This
+// does not count as an attempt.
 package awslambda
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,23 +43,32 @@ import (
 	"github.com/mangaassist/bedrockkit/asyncq"
 )
 
-// Options are those of [New]. Of the worker's, those have no effect that are about
-// receiving and about the end of a worker: Lambda does both. The defaults are those
-// of the worker, but for Concurrency, which is 10, and MaxHold, which is 10 s.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
-	asyncq.WorkerOptions
+	// JobOptions are the same as for a worker. MaxHold is 10 s by default, because a
+	// function is billed while it waits.
+	asyncq.JobOptions
 
-	// Margin is how much of the function's time is kept for storing what became
-	// of the jobs: their contexts end so long before its deadline. The default is
-	// 5 s, and it is at most half of the time that an event has.
+	// DeadLetter is the queue of jobs that cannot be done, by its name or its URL.
+	// Without one they are left to the redrive policy of their own queue.
+	DeadLetter string
+
+	// Concurrency is how many jobs of an event run at the same time. The default is
+	// 10.
+	Concurrency int
+
+	// Margin is how much of the function's time is reserved to store the results of
+	// the jobs: their contexts end this long before the function's deadline. The
+	// default is 5 s. It is at most half of the time that an event has.
 	Margin time.Duration
 }
 
-// Handler handles the events of an SQS event source, for lambda.Start. It never
-// returns an error: what has failed is in the response.
+// Handler handles the events of an SQS event source, for lambda.Start. It returns an
+// error if the options are wrong; Lambda then gives back the whole event. Other
+// failures are in the response.
 type Handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-// New returns a handler of SQS events that does each message's job.
+// New returns a handler of SQS events that runs the job of each message.
 func New[T any](api asyncq.QueueAPI, handler asyncq.Handler[T], optFns ...func(*Options)) Handler {
 	var o Options
 	for _, fn := range optFns {
@@ -60,21 +77,23 @@ func New[T any](api asyncq.QueueAPI, handler asyncq.Handler[T], optFns ...func(*
 	if o.Concurrency <= 0 {
 		o.Concurrency = 10
 	}
-	if o.MaxHold == 0 {
-		o.MaxHold = 10 * time.Second
-	}
 	if o.Margin <= 0 {
 		o.Margin = 5 * time.Second
 	}
-	worker := asyncq.NewWorker(api, handler, func(w *asyncq.WorkerOptions) { *w = o.WorkerOptions })
-	f := &function{api: api, process: worker.Process, o: o}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	executor := asyncq.NewExecutor(api, handler, func(x *asyncq.ExecutorOptions) {
+		x.JobOptions, x.DeadLetter, x.Grace = o.JobOptions, o.DeadLetter, o.Margin*4/5
+	})
+	f := &function{api: api, process: executor.Process, o: o}
 	return f.handle
 }
 
 // A function is what stays from one event to the next: nothing of an event.
 type function struct {
 	api     asyncq.QueueAPI
-	process func(context.Context, string, types.Message) (bool, time.Duration)
+	process func(context.Context, string, types.Message) (bool, time.Duration, error)
 	o       Options
 }
 
@@ -90,6 +109,7 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 	// goroutine, as Lambda would delete it.
 	failed := slices.Repeat([]bool{true}, len(event.Records))
 	after := make([]time.Duration, len(event.Records))
+	errs := make([]error, len(event.Records))
 	var running sync.WaitGroup
 	slots := make(chan struct{}, f.o.Concurrency)
 	for _, sequence := range sequences(event.Records) {
@@ -100,8 +120,8 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 				if work.Err() != nil {
 					return // what is left is at once visible again
 				}
-				done, wait := f.process(work, queueName(event.Records[i].EventSourceARN), message(event.Records[i]))
-				failed[i], after[i] = !done, wait
+				done, wait, err := f.process(work, queueName(event.Records[i].EventSourceARN), message(event.Records[i]))
+				failed[i], after[i], errs[i] = !done, wait, err
 				if !done {
 					return
 				}
@@ -109,6 +129,12 @@ func (f *function) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 		})
 	}
 	running.Wait()
+	if err := errors.Join(errs...); err != nil {
+		if !slices.Contains(failed, false) {
+			return events.SQSEventResponse{}, err
+		}
+		f.o.Logger.ErrorContext(ctx, "asyncq: some messages of an event were not begun", "error", err)
+	}
 	var response events.SQSEventResponse
 	for i, record := range event.Records {
 		if failed[i] {
@@ -158,7 +184,8 @@ func (f *function) release(ctx context.Context, records []events.SQSMessage, fai
 	byQueue := map[string][]types.ChangeMessageVisibilityBatchRequestEntry{}
 	for i, r := range records {
 		if failed[i] {
-			seconds := int32((min(max(after[i], 0), 11*time.Hour) + time.Second - 1) / time.Second)
+			// SQS counts twelve hours from the receive, a while ago.
+			seconds := int32(min(max(after[i], 0), 11*time.Hour+45*time.Minute).Seconds() + 0.999)
 			byQueue[r.EventSourceARN] = append(byQueue[r.EventSourceARN], types.ChangeMessageVisibilityBatchRequestEntry{
 				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(r.ReceiptHandle), VisibilityTimeout: seconds})
 		}
@@ -170,9 +197,18 @@ func (f *function) release(ctx context.Context, records []events.SQSMessage, fai
 			_, err = f.api.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: found.QueueUrl, Entries: entries[:n]})
 			entries = entries[n:]
 		}
-		if err != nil && f.o.Logger != nil {
-			f.o.Logger.Warn("asyncq: changing the visibility of messages", "queue", queueName(arn), "error", err)
+		if err != nil {
+			f.failed(ctx, &asyncq.OpError{Op: "change visibility", Key: queueName(arn), Err: err})
 		}
+	}
+}
+
+// failed reports a request that failed.
+func (f *function) failed(ctx context.Context, err *asyncq.OpError) {
+	f.o.Logger.WarnContext(ctx, "asyncq: a request failed", "op", err.Op, "key", err.Key, "error", err.Err)
+	if f.o.OnError != nil {
+		defer func() { _ = recover() }() // it must not hide what was done
+		f.o.OnError(ctx, err)
 	}
 }
 

@@ -28,6 +28,7 @@ func Example() {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	})
 	lambda.Start(awslambda.New(sqs.NewFromConfig(cfg), asyncq.Infer(chat), func(o *awslambda.Options) {
+		o.DeadLetter = "analyses-dead"
 		o.Status = dynamostatus.New(dynamodb.NewFromConfig(cfg), "manga-fm-request-status")
 		o.Results = s3blobs.New(s3.NewFromConfig(cfg), "manga-batch-results")
 	}))

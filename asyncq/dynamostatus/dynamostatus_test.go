@@ -82,8 +82,9 @@ func (f *table) PutItem(_ context.Context, in *dynamodb.PutItemInput, _ ...func(
 			if live {
 				return &types.ConditionalCheckFailedException{}
 			}
-		case "version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now)":
-			if !live || number(old["version"]) != number(in.ExpressionAttributeValues[":version"]) {
+		case "version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now) AND created_at = :created":
+			if !live || number(old["version"]) != number(in.ExpressionAttributeValues[":version"]) ||
+				number(old["created_at"]) != number(in.ExpressionAttributeValues[":created"]) {
 				return &types.ConditionalCheckFailedException{}
 			}
 		default:

@@ -21,7 +21,12 @@ func Example() {
 		log.Fatal(err)
 	}
 	status := dynamostatus.New(dynamodb.NewFromConfig(cfg), "manga-fm-request-status")
-	jobs := asyncq.NewProducer[asyncq.Inference](sqs.NewFromConfig(cfg), func(o *asyncq.ProducerOptions) { o.Status = status })
+	jobs, err := asyncq.NewProducer[asyncq.Inference](sqs.NewFromConfig(cfg), func(o *asyncq.ProducerOptions) {
+		o.Queues, o.Status = asyncq.Queues{Normal: "analyses"}, status
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	id, err := jobs.Submit(ctx, asyncq.Request[asyncq.Inference]{Payload: asyncq.Inference{Prompt: "Analyse the art of Berserk."}})
 	if err != nil {
 		log.Fatal(err)

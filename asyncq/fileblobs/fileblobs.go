@@ -10,11 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mangaassist/bedrockkit/asyncq"
 )
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
 	// MaxBytes bounds what is stored and what is read. The default is 64 MiB.
 	MaxBytes int64
@@ -28,8 +29,16 @@ type Store struct {
 
 var _ asyncq.BlobStore = (*Store)(nil)
 
-// New returns a store in a folder, which it makes where it is missing; only its
-// owner may read it.
+// writing is the folder of files that are being written, within that of the store.
+// No key's file has this name.
+const writing = "new"
+
+// staleAfter is how long after its last change a file in it is that of a process that
+// was killed.
+const staleAfter = time.Hour
+
+// New returns a store in a folder, which it makes if it is missing; only its owner
+// may read it. It deletes what processes that were killed have left half written.
 func New(dir string, optFns ...func(*Options)) (*Store, error) {
 	o := Options{MaxBytes: 64 << 20}
 	for _, fn := range optFns {
@@ -38,14 +47,36 @@ func New(dir string, optFns ...func(*Options)) (*Store, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 64 << 20
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, writing), 0o700); err != nil {
 		return nil, fmt.Errorf("fileblobs: %w", err)
 	}
-	return &Store{dir: dir, max: o.MaxBytes}, nil
+	s := &Store{dir: dir, max: o.MaxBytes}
+	if err := s.sweep(); err != nil {
+		return nil, fmt.Errorf("fileblobs: deleting what was left half written: %w", err)
+	}
+	return s, nil
+}
+
+// sweep deletes the files of processes that were killed.
+func (s *Store) sweep() error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, writing))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && time.Since(info.ModTime()) > staleAfter {
+			err = os.Remove(filepath.Join(s.dir, writing, entry.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // another has deleted it
+			return err
+		}
+	}
+	return nil
 }
 
 // file is the name of a key's file, which differs from those of all others also
-// where names have no case, and is no name that a system keeps for itself.
+// where names have no case, and is not a name that a system keeps for itself.
 func (s *Store) file(key string) string {
 	var b strings.Builder
 	b.WriteString("b-")
@@ -72,7 +103,7 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) error {
 	if int64(len(data)) > s.max {
 		return fail("storing", key, fmt.Errorf("%d bytes are more than %d", len(data), s.max))
 	}
-	f, err := os.CreateTemp(s.dir, "new-*")
+	f, err := os.CreateTemp(filepath.Join(s.dir, writing), "*")
 	if err != nil {
 		return fail("storing", key, err)
 	}

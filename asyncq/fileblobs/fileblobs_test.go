@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,7 +42,28 @@ func TestFolder(t *testing.T) {
 	assert.Len(t, entries, 1)
 	entries, err = os.ReadDir(filepath.Join(dir, "blobs"))
 	require.NoError(t, err)
-	assert.Len(t, entries, 4)
+	assert.Len(t, entries, 5, "and the folder of what is being written")
+	entries, err = os.ReadDir(filepath.Join(dir, "blobs", "new"))
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
+// What a killed process has left half written is deleted later, and what another one
+// is writing now is not.
+func TestHalfWritten(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	require.NoError(t, s.Put(t.Context(), "a", []byte("1")))
+	old, young := filepath.Join(dir, "new", "1"), filepath.Join(dir, "new", "2")
+	for _, file := range []string{old, young} {
+		require.NoError(t, os.WriteFile(file, []byte("half"), 0o600))
+	}
+	require.NoError(t, os.Chtimes(old, time.Time{}, time.Now().Add(-2*time.Hour)))
+	again := open(t, dir)
+	assert.NoFileExists(t, old)
+	assert.FileExists(t, young)
+	_, err := again.Get(t.Context(), "a")
+	require.NoError(t, err)
 }
 
 func TestMaxBytes(t *testing.T) {

@@ -13,7 +13,7 @@
 //
 // Visibility timeouts and their end, receive counts, redrive to a dead-letter
 // queue, delays, retention, long polls that end with their context, first-in
-// first-out groups of which one is held while a message of it is in flight,
+// first-out groups: a group is held while one of its messages is in flight,
 // deduplication for five minutes, message move tasks, the limits on sizes,
 // entries, attributes, times and messages in flight, MD5 sums, and the errors: the
 // SDK's types where it has one, and a smithy.APIError with the service's code

@@ -18,14 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
 	// Region and Account are parts of the queues' URLs and ARNs. The defaults
 	// are us-east-1 and 000000000000.
 	Region, Account string
 
 	// MaxInFlight is how many messages of a queue may have been received and
-	// be neither deleted nor visible again. The default is 120,000, which is
+	// not be deleted or become visible again. The default is 120,000, which is
 	// the service's.
 	MaxInFlight int
 

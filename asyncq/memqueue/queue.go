@@ -281,7 +281,7 @@ func (q *queue) take(n int) []*message {
 // A timeline is a heap of messages by when time changes something about them.
 type timeline []*message
 
-// next is when a message becomes visible or is too old, whichever is first.
+// next is when a message becomes visible or is too old, the earlier of the two.
 func (m *message) next() time.Time {
 	if m.state != visible && m.until.Before(m.expires) {
 		return m.until

@@ -132,7 +132,9 @@ func statusFields(ctx context.Context, s asyncq.StatusStore) error {
 	a.Attempt, a.Lease, a.LeaseUntil = 2, "lease", a.CreatedAt.Add(time.Minute)
 	a.Step, a.Steps = 3, 7
 	a.StartedAt, a.FinishedAt = a.CreatedAt.Add(time.Second), a.CreatedAt.Add(2*time.Second)
+	a.RetryAt, a.Message = a.UpdatedAt.Add(time.Hour), "b10a6e5d"
 	a.ErrorClass, a.ResultKey, a.Notified, a.DeadLettered, a.PayloadHash = "throttled", "results/a", true, true, "00ff"
+	a.Refused = true
 	a.Usage, a.Cost = bedrockkit.Usage{InputTokens: 1 << 40, OutputTokens: 2}, &cost
 	a.Version = 1
 	for v, i := reflect.ValueOf(a), 0; i < v.NumField(); i++ {
@@ -172,9 +174,15 @@ func statusExpiry(ctx context.Context, s asyncq.StatusStore) error {
 	if err := is("an Update of what has expired", s.Update(ctx, old), asyncq.ErrNotFound); err != nil {
 		return err
 	}
+	old.CreatedAt = old.CreatedAt.Add(-time.Hour)
 	young := status("a")
 	if err := s.Create(ctx, young); err != nil {
 		return fmt.Errorf("a Create in place of what has expired: %w", err)
+	}
+	stale := old
+	stale.ExpiresAt = young.ExpiresAt
+	if err := is("an Update of another job with this id, which has expired", s.Update(ctx, stale), asyncq.ErrConflict); err != nil {
+		return err
 	}
 	got, err := s.Get(ctx, "a")
 	if err != nil || got.Version != 1 {

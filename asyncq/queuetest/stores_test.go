@@ -22,6 +22,7 @@ type wrongStatus struct {
 	asyncq.StatusStore
 	create, update func(*asyncq.Status)
 	force          bool // updates whatever the version is
+	any            bool // updates whatever the job is
 }
 
 func (w wrongStatus) Create(ctx context.Context, s asyncq.Status) error {
@@ -38,6 +39,9 @@ func (w wrongStatus) Update(ctx context.Context, s asyncq.Status) error {
 	if stored, err := w.Get(ctx, s.ID); err == nil && w.force {
 		s.Version = stored.Version
 	}
+	if stored, err := w.Get(ctx, s.ID); err == nil && w.any {
+		s.CreatedAt = stored.CreatedAt
+	}
 	return w.StatusStore.Update(ctx, s)
 }
 
@@ -50,6 +54,7 @@ func TestWrongStatus(t *testing.T) {
 		"a field is lost":     {wrongStatus{create: func(s *asyncq.Status) { s.ErrorClass = "" }}, statusFields},
 		"a lease stays":       {wrongStatus{update: func(s *asyncq.Status) { s.Lease = "lease" }}, statusUpdate},
 		"the last writer won": {wrongStatus{force: true}, statusUpdate},
+		"another job":         {wrongStatus{any: true}, statusExpiry},
 		"an id is folded":     {wrongStatus{create: func(s *asyncq.Status) { s.ID = "A" }}, statusCreate},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,7 +24,7 @@ type API interface {
 	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
 }
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
 	// Prefix comes before each key, such as "results/". There is none by
 	// default.
@@ -78,7 +80,7 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) error {
 	if int64(len(data)) > s.o.MaxBytes {
 		return fail("storing", key, fmt.Errorf("%d bytes are more than %d", len(data), s.o.MaxBytes))
 	}
-	for try := 1; ; try++ {
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		_, err := s.api.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &s.bucket, Key: s.object(key), Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
 			ContentType: &s.o.ContentType, IfNoneMatch: aws.String("*"),
@@ -88,12 +90,27 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) error {
 			err = asyncq.ErrExists
 		case "ConditionalRequestConflict":
 			// Another writes this object now, and has not ended; S3 asks for
-			// another attempt.
-			if try < 5 && ctx.Err() == nil {
+			// another attempt. There are seven, in 3 s to 6 s.
+			if wait <= maxConflictWait && pause(ctx, wait+rand.N(wait)) {
 				continue
 			}
 		}
 		return fail("storing", key, err)
+	}
+}
+
+// maxConflictWait bounds the wait between two attempts.
+const maxConflictWait = 1600 * time.Millisecond
+
+// pause waits, and reports whether ctx has not ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

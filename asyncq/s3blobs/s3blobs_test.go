@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -74,18 +76,32 @@ func TestErrors(t *testing.T) {
 // busy says a few times that another writes the object.
 type busy struct {
 	s3blobs.API
-	times int
+	times, calls int
 }
 
-func (b *busy) PutObject(ctx context.Context, in *s3.PutObjectInput, o ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+func (b *busy) PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	b.calls++
 	if b.times--; b.times >= 0 {
 		return nil, &smithy.GenericAPIError{Code: "ConditionalRequestConflict", Message: strings.Repeat("x", 3)}
 	}
-	return b.API.PutObject(ctx, in, o...)
+	return &s3.PutObjectOutput{}, nil
 }
 
+// Between the attempts there is time for the other to end.
 func TestConflict(t *testing.T) {
-	c := client(t)
-	require.NoError(t, s3blobs.New(&busy{c, 4}, bucket).Put(t.Context(), "a", []byte("1")))
-	require.ErrorContains(t, s3blobs.New(&busy{c, 5}, bucket).Put(t.Context(), "b", []byte("1")), "ConditionalRequestConflict")
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		require.NoError(t, s3blobs.New(&busy{times: 6}, bucket).Put(t.Context(), "a", []byte("1")))
+		took := time.Since(began)
+		assert.True(t, took >= 3*time.Second && took < 7*time.Second, took)
+		all := &busy{times: 1000}
+		require.ErrorContains(t, s3blobs.New(all, bucket).Put(t.Context(), "b", []byte("1")), "ConditionalRequestConflict")
+		assert.Equal(t, 7, all.calls)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		require.Error(t, s3blobs.New(&busy{times: 1000}, bucket).Put(ctx, "c", []byte("1")))
+		assert.Equal(t, time.Second, time.Since(began))
+	})
 }

@@ -1,6 +1,7 @@
-// Package snsnotify tells the ends of jobs to a topic of Amazon SNS.
+// Package snsnotify sends the ends of jobs to a topic of Amazon SNS.
 //
 //	worker := asyncq.NewWorker(queues, handler, func(o *asyncq.WorkerOptions) {
+//		o.Queues = names
 //		o.Notifier = snsnotify.New(sns.NewFromConfig(cfg), topicARN)
 //	})
 //

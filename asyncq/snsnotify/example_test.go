@@ -22,6 +22,7 @@ func Example() {
 		return job.SetResult(len(job.Payload))
 	}
 	worker := asyncq.NewWorker(sqs.NewFromConfig(cfg), count, func(o *asyncq.WorkerOptions) {
+		o.Queues = asyncq.Queues{Normal: "analyses", DeadLetter: "analyses-dead"}
 		o.Notifier = snsnotify.New(sns.NewFromConfig(cfg), "arn:aws:sns:us-east-1:123456789012:fm-results")
 	})
 	if err := worker.Run(ctx); err != nil {

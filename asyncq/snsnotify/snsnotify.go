@@ -32,7 +32,7 @@ func New(api API, topicARN string) *Notifier { return &Notifier{api: api, topic:
 
 // Notify publishes a notification.
 func (n *Notifier) Notify(ctx context.Context, note asyncq.Notification) error {
-	note.CallbackURL = "" // it may have a secret in it, and is no subscriber's
+	note.CallbackURL = "" // it may have a secret in it, and subscribers must not see it
 	message, err := json.Marshal(note)
 	if err != nil {
 		return fmt.Errorf("snsnotify: the notification %s: %w", note.ID, err)

@@ -22,10 +22,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	chat := converse.New(bedrockx.NewFromConfig(cfg, bedrocktelemetry.New()), func(o *converse.Options) {
+	chat := converse.New(bedrockx.NewFromConfig(cfg, bedrocktelemetry.Option()), func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	})
-	worker := asyncq.NewWorker(sqs.NewFromConfig(cfg), asyncq.Infer(chat), telemetry.Worker())
+	worker := asyncq.NewWorker(sqs.NewFromConfig(cfg), asyncq.Infer(chat), func(o *asyncq.WorkerOptions) {
+		o.Queues = asyncq.Queues{Normal: "analyses", DeadLetter: "analyses-dead"}
+	}, telemetry.Worker())
 	if err := worker.Run(ctx); err != nil {
 		log.Fatal(err)
 	}

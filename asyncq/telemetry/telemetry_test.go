@@ -56,7 +56,8 @@ func TestWorker(t *testing.T) {
 			o.Queues, o.Status = names, status
 			o.Observe = func(asyncq.Event) { told++ }
 		}, telemetry.Worker(func(o *telemetry.Options) { o.MeterProvider = meters }))
-		jobs := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, status }, telemetry.Producer())
+		jobs, err := asyncq.NewProducer[string](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, status }, telemetry.Producer())
+		require.NoError(t, err)
 
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan error)
@@ -82,12 +83,15 @@ func TestWorker(t *testing.T) {
 		var data metricdata.ResourceMetrics
 		require.NoError(t, reader.Collect(context.WithoutCancel(t.Context()), &data))
 		assert.NotContains(t, fmt.Sprintf("%+v", data), canary)
-		assert.EqualValues(t, 2, sum(data, "asyncq.messages"))
+		assert.EqualValues(t, 1, sum(data, "asyncq.messages"))
 		assert.EqualValues(t, 2, sum(data, "asyncq.events", "started"))
 		assert.EqualValues(t, 1, sum(data, "asyncq.events", "retried"))
 		assert.EqualValues(t, 1, sum(data, "asyncq.events", "completed"))
 		assert.EqualValues(t, 2, sum(data, "asyncq.job.duration"))
 		assert.EqualValues(t, 2, sum(data, "asyncq.job.wait"))
+		assert.EqualValues(t, 1, sum(data, "asyncq.job.age"))
+		assert.EqualValues(t, 1, sum(data, "asyncq.job.attempts"))
+		assert.EqualValues(t, 1, sum(data, "asyncq.hold", "held"))
 	})
 }
 
@@ -121,6 +125,12 @@ func sum(data metricdata.ResourceMetrics, name string, event ...string) (n int64
 				for _, p := range data.DataPoints {
 					if counts(p.Attributes) {
 						n += p.Value
+					}
+				}
+			case metricdata.Histogram[int64]:
+				for _, p := range data.DataPoints {
+					if counts(p.Attributes) {
+						n += int64(p.Count)
 					}
 				}
 			case metricdata.Histogram[float64]:

@@ -10,50 +10,30 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strconv"
 	"time"
 
 	"code.dny.dev/ssrf"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/mangaassist/bedrockkit/asyncq"
 )
 
-// ErrRefused is the error of a URL, or of an address behind it, that nothing is
-// sent to.
+// ErrRefused is the error of a URL, or of its address, that is not allowed. Nothing is
+// sent to it.
 var ErrRefused = errors.New("webhook: refused")
 
-// checkURL refuses what can be seen without a connection.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil, len(raw) > 2048:
-		return fmt.Errorf("%w: it is no URL of at most 2048 bytes", ErrRefused) // without the URL
-	case u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":
-		return fmt.Errorf("%w: the URL is not https://host/path", ErrRefused)
-	case u.User != nil:
-		return fmt.Errorf("%w: the URL has a user", ErrRefused)
+// check refuses what can be seen without a connection.
+func (d *Deliverer) check(url string) error {
+	if err := d.policy.Check(url); err != nil {
+		return fmt.Errorf("%w: the URL %w", ErrRefused, err)
 	}
 	return nil
 }
 
-// newClient returns a client that connects to public addresses only.
-func newClient(o *Options) *http.Client {
-	guard := func(options ...ssrf.Option) *ssrf.Guardian {
-		return ssrf.New(append(options, ssrf.WithPorts(o.Ports...))...)
-	}
-	var v4, v6 []netip.Prefix
-	for _, p := range o.AllowPrefixes {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
-	}
-	dialer := &net.Dialer{
-		Timeout:  10 * time.Second,
-		Resolver: o.Resolver,
-		Control:  guard(ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)).Safe,
-	}
+// newClient returns a client that connects to what the policy allows.
+func newClient(o *Options, policy asyncq.CallbackPolicy) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, Resolver: o.Resolver, Control: policy.Control}
 	return &http.Client{
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -77,11 +57,12 @@ type answer struct {
 	status     int
 	retryAfter time.Duration
 	err        error // without a response
+	hung       bool  // there was none in time
 }
 
 // send makes one attempt.
 func (d *Deliverer) send(ctx context.Context, delivery *Delivery) answer {
-	if err := checkURL(delivery.URL); err != nil {
+	if err := d.check(delivery.URL); err != nil {
 		return answer{err: err}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, delivery.URL, bytes.NewReader(delivery.Body))
@@ -90,7 +71,11 @@ func (d *Deliverer) send(ctx context.Context, delivery *Delivery) answer {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", d.o.UserAgent)
-	if err := sign(d.keys, req.Header, delivery.ID, time.Now(), delivery.Body); err != nil {
+	keys, err := d.keysOf(ctx, delivery)
+	if err != nil {
+		return answer{err: err}
+	}
+	if err := sign(keys, req.Header, delivery.ID, time.Now(), delivery.Body); err != nil {
 		return answer{err: err}
 	}
 	resp, err := d.client.Do(req)
@@ -105,6 +90,27 @@ func (d *Deliverer) send(ctx context.Context, delivery *Delivery) answer {
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	return answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 }
+
+// keysOf returns what a delivery is signed with.
+func (d *Deliverer) keysOf(ctx context.Context, delivery *Delivery) (signers []*standardwebhooks.Webhook, err error) {
+	if d.o.Secrets == nil {
+		return d.keys, nil
+	}
+	var secrets []string
+	err = guarded("Options.Secrets", func() error {
+		ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
+		defer cancel()
+		secrets, err = d.o.Secrets(ctx, *delivery)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSecrets, err)
+	}
+	return keys(secrets)
+}
+
+// errSecrets is the error of a failure of Options.Secrets.
+var errSecrets = errors.New("webhook: the secrets of the delivery")
 
 // retryAfter reads the header: seconds or a date.
 func retryAfter(v string, now time.Time) time.Duration {
@@ -127,6 +133,10 @@ func errorWord(err error) string {
 	switch {
 	case errors.Is(err, ErrRefused):
 		return "refused"
+	case errors.Is(err, errPanic):
+		return "panic"
+	case errors.Is(err, errSecrets), errors.Is(err, ErrSecret):
+		return "secret"
 	case errors.As(err, &dns):
 		return "name"
 	case errors.As(err, &cert), errors.As(err, &auth):

@@ -16,8 +16,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// ErrSecret is the error of a secret that is none: it is "whsec_" and the base64
-// of 24 to 64 bytes (Standard Webhooks, "Symmetric signatures").
+// ErrSecret is the error of a secret that is not valid. A secret is "whsec_" and the
+// base64 of 24 to 64 bytes (Standard Webhooks, "Symmetric signatures").
 var ErrSecret = errors.New(`webhook: a secret is "whsec_" and the base64 of 24 to 64 random bytes`)
 
 // maxSecrets bounds how many secrets are in use at a time.
@@ -67,7 +67,7 @@ func sign(keys []*standardwebhooks.Webhook, h http.Header, id string, at time.Ti
 	return nil
 }
 
-// ReceiverOptions are those of [NewReceiver]. The zero value of a field means its
+// ReceiverOptions are the options of [NewReceiver]. The zero value of a field means its
 // default.
 type ReceiverOptions struct {
 	// Tolerance is how far the timestamp of an attempt may be from now, before
@@ -160,8 +160,8 @@ func signed(keys []*standardwebhooks.Webhook, h http.Header, body []byte) bool {
 
 type idKey struct{}
 
-// ID is the id of the delivery that a request behind a receiver is of, the same
-// for all its attempts; empty for other requests.
+// ID returns the id of the delivery, in the handler of a receiver. It is the same for
+// all attempts, and empty for other requests.
 func ID(ctx context.Context) string {
 	id, _ := ctx.Value(idKey{}).(string)
 	return id

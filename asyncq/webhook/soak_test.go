@@ -87,7 +87,7 @@ func soak(t *testing.T, luck *chance) {
 		_, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
 		require.NoError(t, err)
 	}
-	statuses, store := asyncq.NewMemoryStatus(), NewMemoryStore()
+	statuses, results, store := asyncq.NewMemoryStatus(), asyncq.NewMemoryBlobs(), NewMemoryStore()
 
 	var mu sync.Mutex
 	told := map[string]map[string]int{} // job → id → how often
@@ -128,7 +128,8 @@ func soak(t *testing.T, luck *chance) {
 		return d
 	}
 
-	producer := asyncq.NewProducer[int](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, statuses })
+	producer, err := asyncq.NewProducer[int](queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = names, statuses })
+	require.NoError(t, err)
 	for i := range jobs {
 		_, err := producer.Submit(ctx, asyncq.Request[int]{ID: fmt.Sprintf("job-%d", i), Payload: i, CallbackURL: "https://manga.example/hook"})
 		require.NoError(t, err)
@@ -136,7 +137,7 @@ func soak(t *testing.T, luck *chance) {
 	work := func(_ context.Context, job *asyncq.Job[int]) error {
 		switch {
 		case job.Payload%50 == 7:
-			return asyncq.Cancel(nil)
+			return asyncq.JobCancel(nil)
 		case luck.fails(0.1):
 			return errChance
 		}
@@ -147,7 +148,7 @@ func soak(t *testing.T, luck *chance) {
 		for i := range jobs {
 			s, err := statuses.Get(ctx, fmt.Sprintf("job-%d", i))
 			require.NoError(t, err)
-			d, err := store.Get(ctx, DeliveryID(s.ID+"."+string(s.State)))
+			d, err := store.Get(ctx, DeliveryID(s.NotificationID()))
 			if !s.State.Done() || err != nil || d.State == Pending {
 				n++
 			}
@@ -160,7 +161,7 @@ func soak(t *testing.T, luck *chance) {
 		life, kill := context.WithCancel(ctx)
 		d := deliverer()
 		worker := asyncq.NewWorker(queues, work, func(o *asyncq.WorkerOptions) {
-			o.Queues, o.Status, o.Notifier = names, statuses, d
+			o.Queues, o.Status, o.Results, o.Notifier = names, statuses, results, d
 			o.DrainTimeout, o.DrainGrace = time.Millisecond, time.Millisecond
 		})
 		var wg sync.WaitGroup
@@ -177,7 +178,7 @@ func soak(t *testing.T, luck *chance) {
 		id := fmt.Sprintf("job-%d", i)
 		s, err := statuses.Get(ctx, id)
 		require.NoError(t, err)
-		d, err := store.Get(ctx, DeliveryID(id+"."+string(s.State)))
+		d, err := store.Get(ctx, DeliveryID(s.NotificationID()))
 		require.NoError(t, err)
 		assert.Equal(t, Delivered, d.State, id)
 		assert.Len(t, told[id], 1, "%s was told with one id", id)

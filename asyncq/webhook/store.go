@@ -23,7 +23,7 @@ const (
 	Gone      State = "gone"   // answered with 410: nothing more is to be sent there
 )
 
-// A Delivery is what is to be told to one URL, and how far that is.
+// A Delivery is a body to send to one URL, and the state of sending it.
 type Delivery struct {
 	ID   string          `json:"id"` // the webhook-id of all attempts
 	URL  string          `json:"url"`
@@ -52,7 +52,8 @@ type Store interface {
 	Create(ctx context.Context, d Delivery) error
 
 	// Due returns pending deliveries whose NextAttempt has come, the earliest
-	// first, at most limit.
+	// first, at most limit. One that cannot be read holds up no other: Due
+	// returns the others, and an error beside them.
 	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
 
 	// Get returns a delivery. The error for one that does not exist wraps
@@ -67,15 +68,33 @@ type Store interface {
 }
 
 // MemoryStore is a [Store] in memory, for tests and for programs that may lose
-// deliveries when they end. Deliveries that have ended are forgotten after a day.
+// deliveries when they end. [NewMemoryStore] makes one.
 type MemoryStore struct {
+	retention  time.Duration
 	mu         sync.Mutex
 	deliveries map[string]Delivery
 	swept      time.Time
 }
 
+// MemoryOptions are the options of [NewMemoryStore]. The zero value of a field means its
+// default.
+type MemoryOptions struct {
+	// Retention is how long a delivery that has ended is kept; meanwhile its
+	// notification makes no other one. The default is a day.
+	Retention time.Duration
+}
+
 // NewMemoryStore returns an empty store.
-func NewMemoryStore() *MemoryStore { return &MemoryStore{deliveries: map[string]Delivery{}} }
+func NewMemoryStore(optFns ...func(*MemoryOptions)) *MemoryStore {
+	var o MemoryOptions
+	for _, fn := range optFns {
+		fn(&o)
+	}
+	if o.Retention <= 0 {
+		o.Retention = 24 * time.Hour
+	}
+	return &MemoryStore{retention: o.Retention, deliveries: map[string]Delivery{}}
+}
 
 // Create implements [Store].
 func (m *MemoryStore) Create(ctx context.Context, d Delivery) error {
@@ -87,7 +106,7 @@ func (m *MemoryStore) Create(ctx context.Context, d Delivery) error {
 	if now := time.Now(); now.Sub(m.swept) > time.Minute {
 		m.swept = now
 		for id, old := range m.deliveries {
-			if old.State != Pending && now.Sub(old.EndedAt) > 24*time.Hour {
+			if old.State != Pending && now.Sub(old.EndedAt) > m.retention {
 				delete(m.deliveries, id)
 			}
 		}

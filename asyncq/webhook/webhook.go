@@ -9,12 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -22,7 +20,7 @@ import (
 	"github.com/mangaassist/bedrockkit/asyncq"
 )
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
 	// Schedule is how long after the attempt before it each attempt is made.
 	// The default is that of Standard Webhooks, ten attempts in three days:
@@ -34,7 +32,10 @@ type Options struct {
 	// response. The default is 20 s.
 	Timeout time.Duration
 
-	// Concurrency bounds the attempts at a time. The default is 8.
+	// Concurrency bounds the attempts at a time. The default is 8. An attempt that
+	// has taken a quarter of a second does not count any more, so that a receiver
+	// that hangs delays no other. At one URL there are at most four attempts at a
+	// time, and one while it does not answer.
 	Concurrency int
 
 	// PollInterval is how often Run asks the store what is due. The default is
@@ -48,12 +49,24 @@ type Options struct {
 	// public, such as that of one's own receivers. There are none by default.
 	AllowPrefixes []netip.Prefix
 
+	// AllowHTTP takes http as well, to an address within AllowPrefixes or to
+	// "localhost". By default only https is taken.
+	AllowHTTP bool
+
+	// Secrets returns the secrets that a delivery is signed with, such as those of
+	// the customer whom its Metadata names. There are 1 to 4. If it fails, so does
+	// the attempt. By default they are the ones that New was given.
+	Secrets func(ctx context.Context, d Delivery) ([]string, error)
+
 	// Allow is asked before each attempt, for a list of known receivers, or of
 	// those that have answered with 410. An error ends the delivery as failed.
+	// Its context ends after Timeout; if it fails for that, or panics, the
+	// attempt has failed.
 	Allow func(ctx context.Context, url string) error
 
-	// OnEnd is told of each delivery that has ended, whichever way. It is where
-	// a receiver is disabled that has answered with 410 ([Gone]).
+	// OnEnd is called for each delivery that has ended, well or not. It is where
+	// a receiver is disabled that has answered with 410 ([Gone]). It must be safe
+	// for concurrent use.
 	OnEnd func(Delivery)
 
 	// RootCAs are the authorities that certificates are checked with. The
@@ -66,8 +79,9 @@ type Options struct {
 	// UserAgent is the header of this name. The default is "bedrockkit-webhook".
 	UserAgent string
 
-	// Logger is told of failures of the store; by default nobody is. URLs,
-	// bodies and secrets are not logged.
+	// Logger gets failures of the store and of panics in Allow and OnEnd,
+	// in at most one line a minute; by default nobody is. URLs, bodies and
+	// secrets are not logged.
 	Logger *slog.Logger
 }
 
@@ -77,21 +91,22 @@ var standardSchedule = []time.Duration{0, 5 * time.Second, 5 * time.Minute, 30 *
 // maxRetryAfter bounds what a receiver's Retry-After can ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// Deliverer stores and sends deliveries. It is safe for concurrent use, also by
-// several processes with one store: of those that see a delivery due, one sends
-// it.
+// Deliverer stores and sends deliveries. It is safe for concurrent use. Several
+// processes may share a store: only one of them sends a delivery that is due.
 type Deliverer struct {
 	store  Store
 	keys   []*standardwebhooks.Webhook
 	client *http.Client
+	policy asyncq.CallbackPolicy
 	o      Options
 	more   chan struct{} // something was stored
+	hangs  hangs
 }
 
 var _ asyncq.Notifier = (*Deliverer)(nil)
 
-// New returns a deliverer that signs with all of the secrets, of which there are
-// 1 to 4. A short one is [ErrSecret].
+// New returns a deliverer that signs with all of the secrets. There are
+// 1 to 4, or with those of Options.Secrets. A short one is [ErrSecret].
 func New(store Store, secrets []string, optFns ...func(*Options)) (*Deliverer, error) {
 	var o Options
 	for _, fn := range optFns {
@@ -119,11 +134,15 @@ func New(store Store, secrets []string, optFns ...func(*Options)) (*Deliverer, e
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Schedule, o.Ports, o.AllowPrefixes = slices.Clone(o.Schedule), slices.Clone(o.Ports), slices.Clone(o.AllowPrefixes)
-	keys, err := keys(secrets)
-	if err != nil {
-		return nil, err
+	d := &Deliverer{store: store, policy: asyncq.CallbackPolicy{Ports: o.Ports, AllowPrefixes: o.AllowPrefixes, AllowHTTP: o.AllowHTTP}, o: o, more: make(chan struct{}, 1)}
+	if o.Secrets == nil || len(secrets) > 0 {
+		var err error
+		if d.keys, err = keys(secrets); err != nil {
+			return nil, err
+		}
 	}
-	return &Deliverer{store: store, keys: keys, client: newClient(&o), o: o, more: make(chan struct{}, 1)}, nil
+	d.client = newClient(&d.o, d.policy)
+	return d, nil
 }
 
 // Close closes idle connections. Use it when Run and Deliver have returned.
@@ -148,16 +167,16 @@ type EventData struct {
 	FinishedAt time.Time         `json:"finished_at,omitzero"`
 }
 
-// DeliveryID is the webhook-id of a notification. It has no dots, which separate
-// what is signed.
+// DeliveryID returns the webhook-id of a notification. It has no dots, because dots
+// separate the signed parts.
 func DeliveryID(notificationID string) string {
 	sum := sha256.Sum256([]byte(notificationID))
 	return "msg_" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Notify stores the delivery of a notification that has a callback URL. One that
-// is stored already is no error, and a URL that is refused neither: it is stored as
-// failed, since asking again would not mend it.
+// Notify stores the delivery of a notification that has a callback URL. It is not an
+// error if the delivery is stored already, or if the URL is refused: it is then stored
+// as failed, because another attempt would not help.
 func (d *Deliverer) Notify(ctx context.Context, n asyncq.Notification) error {
 	if n.CallbackURL == "" {
 		return nil
@@ -172,151 +191,25 @@ func (d *Deliverer) Notify(ctx context.Context, n asyncq.Notification) error {
 	}
 	delivery := Delivery{ID: DeliveryID(n.ID), URL: n.CallbackURL, Body: body, State: Pending,
 		NextAttempt: now.Add(d.delay(0)), CreatedAt: now}
-	if err := checkURL(n.CallbackURL); err != nil {
+	if err := d.check(n.CallbackURL); err != nil {
 		delivery.State, delivery.LastError, delivery.EndedAt = Failed, errorWord(err), now
 	}
-	switch err := d.store.Create(ctx, delivery); {
+	err = guarded("the store", func() error { return d.store.Create(ctx, delivery) })
+	switch {
 	case errors.Is(err, asyncq.ErrExists):
 		return nil
 	case err != nil:
 		return fmt.Errorf("webhook: storing the delivery for job %s: %w", n.Status.ID, err)
 	}
-	if delivery.State != Pending && d.o.OnEnd != nil {
+	if delivery.State != Pending {
 		delivery.Version = 1
-		d.o.OnEnd(delivery)
+		if err := d.end(delivery); err != nil {
+			return err
+		}
 	}
 	select {
 	case d.more <- struct{}{}:
 	default:
 	}
 	return nil
-}
-
-// delay is the time before an attempt, counted from 0.
-func (d *Deliverer) delay(attempt int) time.Duration {
-	wait := max(d.o.Schedule[attempt], 0)
-	return wait + rand.N(wait/10+1)
-}
-
-// Run delivers what is due until ctx ends, whose cause it returns, and waits for
-// the attempts that it has begun; they end with ctx too, and those do not count.
-// Where the store fails, it goes on.
-func (d *Deliverer) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-timer.C:
-		case <-d.more:
-		}
-		for {
-			n, err := d.Deliver(ctx)
-			if err != nil && ctx.Err() == nil {
-				d.o.Logger.Error("webhook: delivering", "error", err)
-			}
-			if n == 0 || err != nil || ctx.Err() != nil {
-				break
-			}
-		}
-		timer.Reset(d.o.PollInterval)
-	}
-}
-
-// Deliver makes the attempts that are due now, at most a hundred, and returns how
-// many it has made. It is what a timer or a Lambda calls in place of Run. The error
-// is the store's; that an attempt has failed is in its delivery.
-func (d *Deliverer) Deliver(ctx context.Context) (int, error) {
-	due, err := d.store.Due(ctx, time.Now(), 100)
-	if err != nil {
-		return 0, fmt.Errorf("webhook: asking what is due: %w", err)
-	}
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		made  int
-		errs  []error
-		slots = make(chan struct{}, d.o.Concurrency)
-	)
-	for _, delivery := range due {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			ok, err := d.attempt(ctx, delivery)
-			mu.Lock()
-			defer mu.Unlock()
-			if ok {
-				made++
-			}
-			if err != nil {
-				errs = append(errs, err)
-			}
-		})
-	}
-	wg.Wait()
-	return made, errors.Join(errs...)
-}
-
-// attempt claims a delivery, sends it and stores how that went.
-func (d *Deliverer) attempt(ctx context.Context, delivery Delivery) (made bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	delivery.Attempt++
-	// Whoever dies now leaves it to be sent again after this time.
-	delivery.NextAttempt = time.Now().Add(2 * d.o.Timeout).UTC()
-	switch err := d.store.Update(ctx, delivery); {
-	case errors.Is(err, asyncq.ErrConflict), errors.Is(err, asyncq.ErrNotFound):
-		return false, nil // another has it
-	case err != nil:
-		return false, fmt.Errorf("webhook: claiming a delivery: %w", err)
-	}
-	delivery.Version++
-
-	var got answer
-	if d.o.Allow != nil {
-		if err := d.o.Allow(ctx, delivery.URL); err != nil {
-			got.err = fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-	}
-	if got.err == nil {
-		got = d.send(ctx, &delivery)
-	}
-	stopped := got.err != nil && ctx.Err() != nil
-	// What was sent is to be stored also where the time to send is over.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	now := time.Now().UTC()
-	delivery.LastStatus, delivery.LastError = got.status, ""
-	if got.err != nil {
-		delivery.LastError = errorWord(got.err)
-	}
-	switch {
-	case stopped: // not the receiver's fault, so it does not count
-		delivery.Attempt--
-		delivery.NextAttempt = now
-	case got.status >= 200 && got.status < 300:
-		delivery.State = Delivered
-	case got.status == http.StatusGone:
-		delivery.State = Gone
-	case errors.Is(got.err, ErrRefused), delivery.Attempt >= len(d.o.Schedule):
-		delivery.State = Failed
-	default:
-		delivery.NextAttempt = now.Add(max(d.delay(delivery.Attempt), min(got.retryAfter, maxRetryAfter)))
-	}
-	if delivery.State != Pending {
-		delivery.EndedAt = now
-	}
-	if err := d.store.Update(ctx, delivery); err != nil {
-		if errors.Is(err, asyncq.ErrConflict) {
-			return true, nil // it took so long that another has sent it as well
-		}
-		return true, fmt.Errorf("webhook: storing an attempt: %w", err)
-	}
-	delivery.Version++
-	if delivery.State != Pending && d.o.OnEnd != nil {
-		d.o.OnEnd(delivery)
-	}
-	return true, nil
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
 )
 
 // Version is the anthropic_version of Bedrock, which EncodeInvoke fills in.
@@ -34,14 +33,21 @@ type Request struct {
 
 // Thinking turns extended thinking on or off.
 type Thinking struct {
-	Type         string `json:"type"`                    // "enabled", "adaptive" or "disabled"
+	Type         string `json:"type"`                    // "adaptive", "enabled", "between_tools" or "disabled", by model
 	BudgetTokens int    `json:"budget_tokens,omitempty"` // of "enabled": at least 1,024, and less than MaxTokens unless thinking is interleaved with tool use
 	Display      string `json:"display,omitempty"`       // "summarized" or "omitted"
+
+	// BlockBinding says what the service does with thinking blocks of earlier
+	// turns that no longer fit, by models that bind them:
+	// {"prefix_mismatch_behavior":"drop_block"}.
+	BlockBinding json.RawMessage `json:"block_binding,omitempty"`
+
+	Extra map[string]json.RawMessage `json:"-"` // fields that are not above
 }
 
 // OutputConfig says how much work an answer is worth and which form it has.
 type OutputConfig struct {
-	Effort string          `json:"effort,omitempty"` // "low", "medium", "high" or "max"
+	Effort string          `json:"effort,omitempty"` // "low", "medium", "high", "xhigh" or "max", by model; the default is the model's own
 	Format json.RawMessage `json:"format,omitempty"` // {"type":"json_schema","schema":{…}}
 }
 
@@ -78,7 +84,7 @@ func Cache(ttl string) *CacheControl { return &CacheControl{Type: "ephemeral", T
 
 // Message is one turn.
 type Message struct {
-	Role    string `json:"role"` // "user" or "assistant"
+	Role    string `json:"role"` // "user", "assistant" or, for models that take it, "system"
 	Content Blocks `json:"content"`
 }
 
@@ -118,17 +124,20 @@ type Usage struct {
 	CacheCreation            *CacheCreation  `json:"cache_creation,omitempty"`              // by TTL
 	ServerToolUse            json.RawMessage `json:"server_tool_use,omitempty"`             // of tools that the service runs
 	ServiceTier              string          `json:"service_tier,omitempty"`
+
+	Extra map[string]json.RawMessage `json:"-"` // fields of the usage that are not above
 }
 
 // CacheCreation are the tokens written to the prompt cache, by their TTL.
 type CacheCreation struct {
-	Ephemeral5m int64 `json:"ephemeral_5m_input_tokens"`
-	Ephemeral1h int64 `json:"ephemeral_1h_input_tokens"`
+	Ephemeral5m  int64 `json:"ephemeral_5m_input_tokens"`
+	Ephemeral30m int64 `json:"ephemeral_30m_input_tokens,omitempty"`
+	Ephemeral1h  int64 `json:"ephemeral_1h_input_tokens"`
 }
 
 // Buckets is the usage in the disjoint buckets of this module. Cache writes
-// whose TTL the body does not tell count as written for five minutes, the
-// default. A body that tells no usage has zeros; as an answer has some input,
+// whose TTL the body does not give count as written for five minutes, the
+// default. A body without usage has zeros; as an answer has some input,
 // that is unknown usage.
 func (u Usage) Buckets() bedrockkit.Usage {
 	b := bedrockkit.Usage{
@@ -138,9 +147,14 @@ func (u Usage) Buckets() bedrockkit.Usage {
 		CacheWrite5mTokens: u.CacheCreationInputTokens,
 	}
 	if c := u.CacheCreation; c != nil {
-		b.CacheWrite5mTokens, b.CacheWrite1hTokens = c.Ephemeral5m, c.Ephemeral1h
+		b.CacheWrite30mTokens, b.CacheWrite1hTokens = c.Ephemeral30m, c.Ephemeral1h
+		if u.CacheCreationInputTokens == 0 {
+			b.CacheWrite5mTokens = c.Ephemeral5m // it gives no sum
+		} else {
+			b.CacheWrite5mTokens -= c.Ephemeral30m + c.Ephemeral1h
+		}
 	}
-	least := min(b.InputTokens, b.OutputTokens, b.CacheReadTokens, b.CacheWrite5mTokens, b.CacheWrite1hTokens)
+	least := min(b.InputTokens, b.OutputTokens, b.CacheReadTokens, b.CacheWrite5mTokens, b.CacheWrite30mTokens, b.CacheWrite1hTokens)
 	if least < 0 || b.TotalInput() == 0 {
 		return bedrockkit.Usage{Unknown: true}
 	}
@@ -182,13 +196,35 @@ func (r Request) Continued(soFar string) Request {
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "anthropic.Request", "anthropic."); err != nil {
+	if err := messages.Check(model); err != nil {
 		return nil, err
 	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
 	return r.MarshalJSON()
+}
+
+// AppendInvoke appends what EncodeInvoke returns to a buffer, which can be used for
+// many requests. After an error the buffer is returned as it was.
+func (r Request) AppendInvoke(dst []byte, model bedrockkit.ModelID) ([]byte, error) {
+	if err := messages.Check(model); err != nil {
+		return dst, err
+	}
+	if err := r.check(); err != nil {
+		return dst, err
+	}
+	if r.AnthropicVersion == "" {
+		r.AnthropicVersion = Version
+	}
+	if body, ok := r.appendPlain(dst); ok {
+		return body, nil
+	}
+	body, err := r.marshal()
+	if err != nil {
+		return dst, err
+	}
+	return append(dst, body...), nil
 }
 
 // DecodeInvoke reads the body of a response.

@@ -235,6 +235,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add([]byte(future))
 	f.Add([]byte(`{"content":[{"type":"document","source":{"type":"text","data":"x"}}],"stop_reason":"end_turn"}`))
 	f.Add([]byte(`{"content":"plain","stop_reason":null}`))
+	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var resp anthropic.Response
 		if json.Unmarshal(body, &resp) != nil {
@@ -254,4 +255,34 @@ func FuzzResponse(f *testing.F) {
 		require.NoError(t, err)
 		assert.Equal(t, string(stored), string(twice))
 	})
+}
+
+// What a body says that it wrote to the prompt cache is counted whole, also what
+// it does not tell the TTL of.
+func TestUsageBuckets(t *testing.T) {
+	for body, want := range map[string]bedrockkit.Usage{
+		`{"input_tokens":10,"output_tokens":1,"cache_creation_input_tokens":300,"cache_creation":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":0,"ephemeral_30m_input_tokens":200}}`: {
+			InputTokens: 10, OutputTokens: 1, CacheWrite5mTokens: 100, CacheWrite30mTokens: 200},
+		`{"input_tokens":10,"output_tokens":1,"cache_creation_input_tokens":300,"cache_creation":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":50}}`: {
+			InputTokens: 10, OutputTokens: 1, CacheWrite5mTokens: 250, CacheWrite1hTokens: 50},
+		`{"input_tokens":10,"output_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":100}}`: {InputTokens: 10, OutputTokens: 1, CacheWrite5mTokens: 100},
+		`{"output_tokens":1}`: {Unknown: true},
+	} {
+		var u anthropic.Usage
+		require.NoError(t, json.Unmarshal([]byte(body), &u))
+		assert.Equal(t, want, u.Buckets(), body)
+	}
+}
+
+// What the service adds to a body is there when the body is stored.
+func TestResponseAsItCame(t *testing.T) {
+	const body = `{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
+		`"usage":{"input_tokens":1,"output_tokens":1,"inference_geo":"us"},"container":null}`
+	for _, body := range []string{body, strings.Replace(body, `"stop_sequence":null`, `"stop_sequence":"END"`, 1)} {
+		var r anthropic.Response
+		require.NoError(t, json.Unmarshal([]byte(body), &r))
+		again, err := json.Marshal(r)
+		require.NoError(t, err)
+		assert.JSONEq(t, body, string(again))
+	}
 }

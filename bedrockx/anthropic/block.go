@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // Blocks is content. In JSON it is also read from a plain string.
@@ -35,7 +35,7 @@ type Block struct {
 
 	Source  *Source `json:"source,omitempty"`  // of an image or a document
 	Title   string  `json:"title,omitempty"`   // of a document, as is Context
-	Context string  `json:"context,omitempty"` // what the model is told of a document and cannot cite
+	Context string  `json:"context,omitempty"` // what the model reads about a document and cannot cite
 
 	ID    string          `json:"id,omitempty"` // of a tool_use, as are Name and Input
 	Name  string          `json:"name,omitempty"`

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // The bodies in JSON. Like the blocks they are written in one pass.
@@ -27,6 +27,23 @@ func (r Request) MarshalJSON() ([]byte, error) {
 	if r.AnthropicVersion == "" {
 		r.AnthropicVersion = Version
 	}
+	size := 128
+	for _, m := range r.Messages {
+		for i := range m.Content {
+			size += len(m.Content[i].Text) + 64
+		}
+	}
+	for i := range r.System {
+		size += len(r.System[i].Text) + 32
+	}
+	if body, ok := r.appendPlain(make([]byte, 0, size)); ok {
+		return body, nil
+	}
+	return r.marshal()
+}
+
+// marshal writes a body of any kind.
+func (r Request) marshal() ([]byte, error) {
 	w := wireRequest{plainRequest: (*plainRequest)(&r), Messages: make([]wireMessage, len(r.Messages))}
 	var err error
 	if w.System, err = r.System.wire(); err != nil {
@@ -48,6 +65,18 @@ func (r *Request) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+type plainThinking Thinking
+
+// MarshalJSON writes the field as the Messages API takes it.
+func (t Thinking) MarshalJSON() ([]byte, error) { return family.Marshal(plainThinking(t), t.Extra) }
+
+// UnmarshalJSON reads the field.
+func (t *Thinking) UnmarshalJSON(data []byte) error {
+	extra, err := family.Unmarshal(data, (*plainThinking)(t))
+	t.Extra = extra
+	return err
+}
+
 type plainTool Tool
 
 // MarshalJSON writes the tool as the Messages API takes it.
@@ -62,8 +91,33 @@ func (t *Tool) UnmarshalJSON(data []byte) error {
 
 type plainResponse Response
 
-// MarshalJSON writes the body as it came.
-func (r Response) MarshalJSON() ([]byte, error) { return family.Marshal(plainResponse(r), r.Extra) }
+// MarshalJSON writes the body as it came, but for fields that are null: only a
+// stop sequence is written then.
+func (r Response) MarshalJSON() ([]byte, error) {
+	w := struct {
+		plainResponse
+		StopSequence *string `json:"stop_sequence"`
+	}{plainResponse: plainResponse(r)}
+	if r.StopSequence != "" {
+		w.StopSequence = &r.StopSequence
+	}
+	if w.Content == nil {
+		w.Content = Blocks{} // a message's content is a list, if an empty one
+	}
+	return family.Marshal(w, r.Extra)
+}
+
+type plainUsage Usage
+
+// MarshalJSON writes the usage as it came, but for fields that are null.
+func (u Usage) MarshalJSON() ([]byte, error) { return family.Marshal(plainUsage(u), u.Extra) }
+
+// UnmarshalJSON reads a usage.
+func (u *Usage) UnmarshalJSON(data []byte) error {
+	extra, err := family.Unmarshal(data, (*plainUsage)(u))
+	u.Extra = extra
+	return err
+}
 
 // UnmarshalJSON reads a body.
 func (r *Response) UnmarshalJSON(data []byte) error {

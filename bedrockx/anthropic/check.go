@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
-// check finds what cannot be right, so that it is told before it costs time
-// and money. What depends on the model is left to the service.
+// check finds what cannot be right, so that it is known before it costs time
+// and money. What depends on the model is CheckModel's.
 func (r *Request) check() error {
 	if r.MaxTokens < 1 {
 		return fmt.Errorf("max_tokens is %d; give the most tokens that the answer may have, at least 1", r.MaxTokens)
@@ -37,10 +37,10 @@ func (r *Request) check() error {
 	}
 	for i, m := range r.Messages {
 		switch {
-		case m.Role != "user" && m.Role != "assistant":
-			return fmt.Errorf("messages[%d].role is %q; it is user or assistant", i, m.Role)
+		case m.Role != "user" && m.Role != "assistant" && m.Role != "system":
+			return fmt.Errorf("messages[%d].role is %q; it is user, assistant or system", i, m.Role)
 		case i == 0 && m.Role != "user":
-			return errors.New("messages[0].role is assistant; the first message is the user's")
+			return fmt.Errorf("messages[0].role is %s; the first message is the user's", m.Role)
 		case len(m.Content) == 0:
 			return fmt.Errorf("messages[%d].content is empty", i)
 		}
@@ -116,7 +116,7 @@ func (r *Request) checkThinking() error {
 	interleaved := slices.ContainsFunc(r.AnthropicBeta, func(name string) bool { return strings.HasPrefix(name, "interleaved-thinking") })
 	switch {
 	case t.Type == "":
-		return errors.New("thinking has no type; it is enabled, adaptive or disabled")
+		return errors.New("thinking has no type; it is adaptive, enabled, between_tools or disabled")
 	case t.Type != "enabled":
 		return nil
 	case t.BudgetTokens < minThinking:

@@ -1,7 +1,7 @@
 // Package anthropic holds the InvokeModel bodies of Anthropic's models on
 // Amazon Bedrock: the Messages API.
 //
-//	result, err := bedrockx.Invoke(ctx, client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+//	result, err := bedrockx.Invoke(ctx, client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
 //		MaxTokens: 512,
 //		System:    anthropic.Text("Answer in one sentence."),
 //		Messages:  []anthropic.Message{anthropic.User("Who wrote Berserk?")},

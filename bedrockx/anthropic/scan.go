@@ -59,6 +59,8 @@ func (r *Response) scan(data []byte) bool {
 						switch string(key) {
 						case "ephemeral_5m_input_tokens":
 							return count(&s, &v.Usage.CacheCreation.Ephemeral5m)
+						case "ephemeral_30m_input_tokens":
+							return count(&s, &v.Usage.CacheCreation.Ephemeral30m)
 						case "ephemeral_1h_input_tokens":
 							return count(&s, &v.Usage.CacheCreation.Ephemeral1h)
 						}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // ChatRequest is the body of a request to Command R and Command R+. Message is
@@ -124,7 +124,7 @@ func (r ChatRequest) MaxOutputTokens() int { return r.MaxTokens }
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r ChatRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "cohere.ChatRequest", "cohere.command-r"); err != nil {
+	if err := chats.Check(model); err != nil {
 		return nil, err
 	}
 	switch {

@@ -26,7 +26,7 @@ const (
 func ptr[T any](v T) *T { return &v }
 
 func newFake(tb testing.TB) (*bedrocktest.Server, *bedrockx.Client) {
-	srv := bedrocktest.NewServer(tb, func(o *bedrocktest.Options) { o.InProcess = true })
+	srv := bedrocktest.NewServer(tb, func(o *bedrocktest.Options) { o.InProcess, o.AllowEnded = true, true })
 	return srv, bedrockx.New(srv.Client())
 }
 

@@ -11,7 +11,7 @@
 //	}
 //	fmt.Println(len(result.Output.Embeddings.Float))
 //
-// The bodies do not tell the usage in tokens; it is that of the response's
+// The bodies do not have the usage in tokens; it is that of the response's
 // headers.
 //
 // Source: "Cohere Command R and Command R+", "Cohere Embed and Cohere Embed

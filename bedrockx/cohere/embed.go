@@ -2,15 +2,13 @@ package cohere
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // What embeddings are for. Those of a search are made with SearchDocument for
@@ -95,7 +93,10 @@ var (
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r EmbedRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "cohere.EmbedRequest", "cohere.embed"); err != nil {
+	if err := embeds.Check(model); err != nil {
+		return nil, err
+	}
+	if err := family.Among("input_type", r.InputType, inputTypes...); err != nil {
 		return nil, err
 	}
 	given, n := 0, 0
@@ -107,18 +108,19 @@ func (r EmbedRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, e
 	base := string(model.Base())
 	v3 := strings.HasPrefix(base, "cohere.embed-english") || strings.HasPrefix(base, "cohere.embed-multilingual")
 	switch {
-	case !slices.Contains(inputTypes, r.InputType):
-		return nil, fmt.Errorf("input_type is %q; it is one of %s", r.InputType, strings.Join(inputTypes, ", "))
 	case given != 1:
 		return nil, errors.New("give one of texts, images and inputs")
 	case n > maxInputs:
 		return nil, fmt.Errorf("it has %d inputs; a request has %d at most", n, maxInputs)
 	case v3 && (len(r.Inputs) > 0 || r.OutputDimension != 0 || r.MaxTokens != 0):
 		return nil, fmt.Errorf("inputs, output_dimension and max_tokens are of cohere.embed-v4; the model is %s", base)
-	case r.OutputDimension != 0 && !slices.Contains([]int{256, 512, 1024, 1536}, r.OutputDimension):
-		return nil, fmt.Errorf("output_dimension is %d; it is 256, 512, 1024 or 1536", r.OutputDimension)
 	case r.MaxTokens < 0:
 		return nil, fmt.Errorf("max_tokens is %d; it is at least 1, or 0 for the service's default", r.MaxTokens)
+	}
+	if r.OutputDimension != 0 {
+		if err := family.Among("output_dimension", r.OutputDimension, 256, 512, 1024, 1536); err != nil {
+			return nil, err
+		}
 	}
 	for i, text := range r.Texts {
 		if strings.TrimSpace(text) == "" {
@@ -130,9 +132,9 @@ func (r EmbedRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, e
 			return nil, fmt.Errorf("images[%d] is no data URI; cohere.DataURI makes one", i)
 		}
 	}
-	for _, t := range r.EmbeddingTypes {
-		if !slices.Contains(embeddingTypes, t) {
-			return nil, fmt.Errorf("embedding_types has %q; they are %s", t, strings.Join(embeddingTypes, ", "))
+	for i, t := range r.EmbeddingTypes {
+		if err := family.Among(fmt.Sprintf("embedding_types[%d]", i), t, embeddingTypes...); err != nil {
+			return nil, err
 		}
 	}
 	return r.MarshalJSON()
@@ -181,6 +183,4 @@ func (r *EmbedResponse) UnmarshalJSON(data []byte) (err error) {
 }
 
 // DataURI returns an image as Embed takes it.
-func DataURI(mediaType string, data []byte) string {
-	return "data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(data)
-}
+func DataURI(mediaType string, data []byte) string { return family.DataURI(mediaType, data) }

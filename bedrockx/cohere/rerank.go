@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // RerankRequest is the body of a request to Cohere Rerank or Amazon Rerank.
@@ -42,7 +42,7 @@ const (
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r RerankRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "cohere.RerankRequest", cohereReranks, "amazon.rerank"); err != nil {
+	if err := reranks.Check(model); err != nil {
 		return nil, err
 	}
 	switch {

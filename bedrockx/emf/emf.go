@@ -5,52 +5,57 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
 )
 
-// Options are those of [Middleware]. The zero value of a field means its
+// Options are the options of [Middleware]. The zero value of a field means its
 // default.
 type Options struct {
-	// Namespace of the metrics; the default is "Bedrock".
+	// Namespace is the namespace of the metrics: 1 to 255 letters, digits, spaces and
+	// . - _ / # : and the first must not be a colon. The default is "Bedrock".
 	Namespace string
 
-	// Dimensions are the sets of dimensions that each metric is kept by, at
-	// most 30 in a set. Known are Operation, Model, Region and the names of
-	// Properties and of what Tags returns. The default is one set of Operation
-	// and Model. A set with a name that a call has no value for is left out
-	// for that call; where none is left, its metrics have no dimensions.
+	// Dimensions are the sets of dimensions of each metric, at most 30 names in a set.
+	// The names are Operation, Model, Region and the names of Properties and of what
+	// Tags returns. The default is one set of Operation and Model. If a call has no
+	// value for a name, the sets with that name are left out for the call; if no set
+	// is left, its metrics have no dimensions. A name has printable ASCII and does not
+	// begin with a colon. In a value, other characters are written as \u and their
+	// code, because CloudWatch would drop the line. A blank value counts as no value.
 	Dimensions [][]string
 
 	// Properties are added to each line.
 	Properties map[string]string
 
-	// Tags returns properties of one call, such as a tenant that its context
-	// holds. It must be safe for concurrent use.
+	// Tags returns properties of one call, such as a tenant from its context. It must
+	// be safe for concurrent use.
 	Tags func(context.Context, *bedrockx.Call) map[string]string
 
 	// Now is the clock; the default is time.Now.
 	Now func() time.Time
 
-	// OnError is told what a write failed with. The default does nothing: a
-	// call does not fail for a line that was lost.
-	OnError func(error)
+	// OnError is called with the error of a write. It must be safe for concurrent use.
+	// The default does nothing; a call does not fail because of a lost line.
+	OnError func(ctx context.Context, err error)
 }
 
 // The bounds of the specification.
 const (
 	maxDimensions = 30
+	maxNamespace  = 255
 	maxName       = 250  // characters of a dimension's name
-	maxValue      = 1024 // bytes of a dimension's value
+	maxValue      = 1024 // characters of a dimension's value
 )
 
-// Middleware returns a policy that writes a line to w when a call has ended,
-// with one Write each, one at a time. It panics where the dimensions are more
-// than the format allows, which is a mistake of the program.
+// Middleware returns a policy that writes a line to w when a call has ended. Each line
+// is one Write, and only one Write runs at a time. It panics if CloudWatch would
+// refuse the namespace or a dimension, because that is a mistake of the program.
 func Middleware(w io.Writer, optFns ...func(*Options)) bedrockx.Middleware {
 	var o Options
 	for _, fn := range optFns {
@@ -65,13 +70,16 @@ func Middleware(w io.Writer, optFns ...func(*Options)) bedrockx.Middleware {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if !namespace.MatchString(o.Namespace) {
+		panic(fmt.Sprintf("emf: the namespace %q is not 1 to %d of letters, digits, spaces and . - _ / # :", o.Namespace, maxNamespace))
+	}
 	for _, set := range o.Dimensions {
 		if len(set) > maxDimensions {
 			panic(fmt.Sprintf("emf: a set of %d dimensions; the format allows %d", len(set), maxDimensions))
 		}
 		for _, name := range set {
-			if n := utf8.RuneCountInString(name); n == 0 || n > maxName {
-				panic(fmt.Sprintf("emf: the dimension %q has %d characters; the format allows 1 to %d", name, n, maxName))
+			if n := len(name); strings.TrimSpace(name) == "" || n > maxName || ascii(name) != name || name[0] == ':' {
+				panic(fmt.Sprintf("emf: the dimension %q is not 1 to %d printable ASCII characters, the first of them no colon", name, maxName))
 			}
 		}
 	}
@@ -114,7 +122,7 @@ func (w *writer) call(ctx context.Context, call *bedrockx.Call, requested string
 	}
 	set("Operation", string(call.Op))
 	set("Model", string(call.Model))
-	set("Region", call.Region())
+	set("Region", call.Region)
 	set("RequestId", call.RequestID)
 	set("StopReason", string(call.StopReason))
 	set("ErrorKind", string(bedrockx.KindOf(err)))
@@ -159,24 +167,22 @@ func (w *writer) call(ctx context.Context, call *bedrockx.Call, requested string
 		w.mu.Unlock()
 	}
 	if failed != nil && w.o.OnError != nil {
-		w.o.OnError(failed)
+		w.o.OnError(ctx, failed)
 	}
 }
 
-// dimensions are the sets whose values the line has, shortened to what the
-// format allows.
+// dimensions are the sets whose values the line has, in the form that CloudWatch
+// accepts.
 func (w *writer) dimensions(line map[string]any) [][]string {
 	sets := [][]string{}
 next:
 	for _, set := range w.o.Dimensions {
 		for _, name := range set {
 			value, ok := line[name].(string)
-			if !ok || value == "" {
+			if !ok || strings.TrimSpace(value) == "" {
 				continue next
 			}
-			if len(value) > maxValue {
-				line[name] = strings.ToValidUTF8(value[:maxValue], "")
-			}
+			line[name] = ascii(value)
 		}
 		sets = append(sets, set)
 	}
@@ -184,6 +190,26 @@ next:
 		sets = append(sets, []string{}) // the format wants a set
 	}
 	return sets
+}
+
+// namespace is a namespace that CloudWatch accepts (Amazon CloudWatch API
+// Reference, PutMetricData).
+var namespace = regexp.MustCompile(`^[0-9A-Za-z.\-_/# ][0-9A-Za-z.\-_/#: ]{0,254}$`)
+
+// ascii is a text in printable ASCII, as short as the value of a dimension may be.
+func ascii(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		piece := string(r)
+		if r < ' ' || r > '~' {
+			piece = strings.Trim(strconv.QuoteToASCII(piece), `"`)
+		}
+		if b.Len()+len(piece) > maxValue {
+			break
+		}
+		b.WriteString(piece)
+	}
+	return b.String()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	model = "anthropic.claude-3-haiku-20240307-v1:0"
-	spare = "anthropic.claude-3-5-haiku-20241022-v1:0"
+	model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+	spare = "us.anthropic.claude-sonnet-4-6"
 )
 
 func ask(text string) anthropic.Request {
@@ -62,7 +62,7 @@ func Example() {
 		return
 	}
 	fmt.Println(line.Model, line.CostUSD)
-	// Output: anthropic.claude-3-haiku-20240307-v1:0 0.000375
+	// Output: us.anthropic.claude-haiku-4-5-20251001-v1:0 0.00165
 }
 
 // schema is that of the format's specification.
@@ -225,14 +225,40 @@ func TestWriteFails(t *testing.T) {
 	closed.Close()
 	var told error
 	client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
-		o.Middleware = append(o.Middleware, emf.Middleware(closed, func(o *emf.Options) { o.OnError = func(err error) { told = err } }))
+		o.Middleware = append(o.Middleware, emf.Middleware(closed, func(o *emf.Options) { o.OnError = func(_ context.Context, err error) { told = err } }))
 	})
 	_, err = bedrockx.Invoke(t.Context(), client, model, ask("Hi"))
 	require.NoError(t, err)
 	assert.True(t, errors.Is(told, os.ErrClosed), "%v", told)
-	for _, set := range [][]string{make([]string, 31), {""}, {strings.Repeat("d", 251)}} {
+	for _, set := range [][]string{make([]string, 31), {""}, {" "}, {strings.Repeat("d", 251)}, {":d"}, {"café"}, {"a\x01b"}} {
 		assert.Panics(t, func() {
 			emf.Middleware(closed, func(o *emf.Options) { o.Dimensions = [][]string{set} })
 		})
+	}
+}
+
+// CloudWatch drops a line whose dimensions it does not accept.
+func TestValuesThatCloudWatchAccepts(t *testing.T) {
+	for tenant, want := range map[string]string{" ": "", "\t": "", "東京支店": `\u6771\u4eac\u652f\u5e97`, "café": `caf\u00e9`, "a\x01b": `a\x01b`, "plain": "plain"} {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess, o.Responder = true, bedrocktest.Echo })
+		var out bytes.Buffer
+		client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
+			o.Middleware = append(o.Middleware, emf.Middleware(&out, func(o *emf.Options) {
+				o.Dimensions = [][]string{{"Tenant"}}
+				o.Tags = func(context.Context, *bedrockx.Call) map[string]string { return map[string]string{"Tenant": tenant} }
+			}))
+		})
+		_, err := bedrockx.Invoke(t.Context(), client, model, ask("Hi"))
+		require.NoError(t, err)
+		line := check(t, out.Bytes())
+		sets := line["_aws"].(map[string]any)["CloudWatchMetrics"].([]any)[0].(map[string]any)["Dimensions"].([]any)[0].([]any)
+		if want == "" {
+			assert.Empty(t, sets, "a blank value is none")
+			continue
+		}
+		assert.Equal(t, want, line["Tenant"])
+	}
+	for _, name := range []string{":Bedrock", "Bedrock!", strings.Repeat("x", 256), "漫画"} {
+		assert.Panics(t, func() { emf.Middleware(&bytes.Buffer{}, func(o *emf.Options) { o.Namespace = name }) }, name)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // Request is the body of a request. Prompt is required.
@@ -61,7 +61,7 @@ func (r Request) Continued(soFar string) Request {
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "llama.Request", "meta.llama"); err != nil {
+	if err := prompts.Check(model); err != nil {
 		return nil, err
 	}
 	switch {

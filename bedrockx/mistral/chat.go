@@ -1,7 +1,6 @@
 package mistral
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // ChatRequest is the body of a chat completion. Messages are required.
@@ -48,7 +47,7 @@ func ToolResult(id, text string) Message {
 	return Message{Role: "tool", ToolCallID: id, Content: Text(text)}
 }
 
-// Content is a text, or parts of which some are images. One text is a string
+// Content is a text, or parts, some of them images. One text is a string
 // in JSON.
 type Content []Part
 
@@ -112,7 +111,7 @@ type ChatResponse struct {
 	Model   string   `json:"model,omitempty"`
 	Created int64    `json:"created,omitempty"` // Unix time in seconds
 	Choices []Choice `json:"choices"`
-	Usage   *Usage   `json:"usage,omitempty"` // nil where the model does not tell it
+	Usage   *Usage   `json:"usage,omitempty"` // nil if the model does not give it
 
 	Extra map[string]json.RawMessage `json:"-"` // fields of the body that are not above
 }
@@ -128,9 +127,26 @@ type Choice struct {
 
 // Usage is the usage of a body.
 type Usage struct {
-	PromptTokens     *int64 `json:"prompt_tokens"`
-	CompletionTokens *int64 `json:"completion_tokens"`
-	TotalTokens      int64  `json:"total_tokens,omitempty"`
+	PromptTokens     *int64         `json:"prompt_tokens"`
+	CompletionTokens *int64         `json:"completion_tokens"`
+	TotalTokens      *int64         `json:"total_tokens,omitempty"`
+	PromptDetails    *PromptDetails `json:"prompt_tokens_details,omitempty"`
+}
+
+// PromptDetails are the tokens of a prompt that concern the prompt cache.
+type PromptDetails struct {
+	CachedTokens     int64 `json:"cached_tokens"` // read from it
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"`
+}
+
+// Buckets is the usage in the disjoint buckets of this module, unknown if the
+// body does not give it.
+func (u Usage) Buckets() bedrockkit.Usage {
+	var d PromptDetails
+	if u.PromptDetails != nil {
+		d = *u.PromptDetails
+	}
+	return family.PromptUsage(u.PromptTokens, u.CompletionTokens, u.TotalTokens, d.CachedTokens, d.CacheWriteTokens)
 }
 
 // Text is the text of the first choice.
@@ -146,7 +162,7 @@ func (r ChatRequest) MaxOutputTokens() int { return r.MaxTokens }
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r ChatRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "mistral.ChatRequest", "mistral."); err != nil {
+	if err := chats.Check(model); err != nil {
 		return nil, err
 	}
 	if len(r.Messages) == 0 {
@@ -198,7 +214,7 @@ func (r ChatRequest) DecodeInvoke(body json.RawMessage) (ChatResponse, bedrockki
 		return resp, usage, "", errors.New("the response has no choices")
 	}
 	if u := resp.Usage; u != nil {
-		usage = family.Usage(u.PromptTokens, u.CompletionTokens)
+		usage = u.Buckets()
 	}
 	choice := resp.Choices[0]
 	return resp, usage, StopReason(cmp.Or(choice.StopReason, choice.FinishReason)), nil
@@ -259,18 +275,9 @@ func (c Content) MarshalJSON() ([]byte, error) {
 	return family.Marshal([]Part(c), nil)
 }
 
-// UnmarshalJSON reads a string or parts. An empty string is no content.
+// UnmarshalJSON reads a string or parts. An empty string is not content.
 func (c *Content) UnmarshalJSON(data []byte) error {
-	*c = nil
-	if bytes.HasPrefix(bytes.TrimSpace(data), []byte{'"'}) {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
-		if text != "" {
-			*c = Text(text)
-		}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]Part)(c))
+	parts, err := family.TextOrParts(data, func(text string) []Part { return Text(text) })
+	*c = parts
+	return err
 }

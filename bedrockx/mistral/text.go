@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // TextRequest is the body of a text completion. Prompt is required, in the
@@ -23,7 +23,7 @@ type TextRequest struct {
 	Extra map[string]json.RawMessage `json:"-"` // fields of the body that are not above
 }
 
-// TextResponse is the body of a response. It does not tell the usage, which is
+// TextResponse is the body of a response. It does not have the usage, which is
 // that of the response's headers.
 type TextResponse struct {
 	Outputs []Output `json:"outputs"`
@@ -75,7 +75,7 @@ const maxStops = 10
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r TextRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "mistral.TextRequest", "mistral."); err != nil {
+	if err := texts.Check(model); err != nil {
 		return nil, err
 	}
 	switch {

@@ -1,5 +1,6 @@
 // Package nova holds the InvokeModel body of Amazon's Nova models that
-// understand text, images, video and documents: the schema messages-v1.
+// understand text, images, video and documents, the schema messages-v1, and that
+// of Nova Multimodal Embeddings.
 //
 //	result, err := bedrockx.Invoke(ctx, client, "us.amazon.nova-lite-v1:0", nova.Request{
 //		System:          nova.Text("Answer in one sentence."),

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // SchemaVersion is the version of the body, which EncodeInvoke fills in.
@@ -108,7 +108,7 @@ type Block struct {
 	CachePoint       *CachePoint     `json:"cachePoint,omitempty"`       // the end of a prefix to be cached; not among tools
 	JSON             json.RawMessage `json:"json,omitempty"`             // of a tool's result: an object
 
-	// Raw is the whole of a block of which the fields above are not all. It is
+	// Raw is the whole of a block that has more than the fields above. It is
 	// written as it is, whatever the fields say.
 	Raw json.RawMessage `json:"-"`
 }
@@ -183,7 +183,7 @@ type Usage struct {
 }
 
 // Buckets is the usage in the disjoint buckets of this module, unknown where
-// the body does not tell it.
+// the body does not give it.
 func (u Usage) Buckets() bedrockkit.Usage {
 	b := family.Usage(u.InputTokens, u.OutputTokens)
 	if b.Unknown || min(u.CacheReadInputTokenCount, u.CacheWriteInputTokenCount) < 0 {
@@ -218,7 +218,7 @@ func (r Request) Continued(soFar string) Request {
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r Request) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "nova.Request", "amazon.nova-"); err != nil {
+	if err := messages.Check(model); err != nil {
 		return nil, err
 	}
 	if err := r.check(); err != nil {

@@ -108,7 +108,7 @@ func TestToolTurn(t *testing.T) {
 	reasoning := srv.Requests()[1].Messages[1].Blocks[0].Reasoning
 	require.NotNil(t, reasoning)
 	assert.Equal(t, "I should look.", reasoning.Text)
-	assert.NotEmpty(t, reasoning.Signature)
+	assert.Empty(t, reasoning.Signature, "Claude alone signs")
 }
 
 func TestRefused(t *testing.T) {

@@ -1,17 +1,17 @@
-// Package profiles finds the model behind an application inference profile, by
-// the control plane's GetInferenceProfile. The ARN of such a profile says
-// nothing of its model, so without this its calls have no price and nothing is
-// known of what the model takes.
+// Package profiles finds the model of an application inference profile, with the
+// control plane's GetInferenceProfile. The ARN of such a profile does not name its
+// model. So without this package, its calls have no price, and it is not known what
+// the model takes.
 //
 //	resolver := profiles.New(bedrock.NewFromConfig(cfg))
 //	client := bedrockx.NewFromConfig(cfg, func(o *bedrockx.Options) {
 //		o.Resolve = resolver.Resolve
 //	})
 //
-// What was found is kept for an hour, an error for a minute; many callers who
-// ask for the same profile at once ask the service once. It needs the IAM action
+// Answers are kept for an hour, errors for a minute. If many callers ask for the same
+// profile at the same time, the service is asked once. It needs the IAM action
 // bedrock:GetInferenceProfile.
 //
-// A package of its own, so that only who uses it compiles the control plane's
-// client.
+// It is a separate package, so that only programs that use it compile the control
+// plane's client.
 package profiles

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,28 +20,27 @@ type API interface {
 	GetInferenceProfile(context.Context, *bedrock.GetInferenceProfileInput, ...func(*bedrock.Options)) (*bedrock.GetInferenceProfileOutput, error)
 }
 
-// Options are those of a [Resolver]. The zero value of a field means its
+// Options are the options of a [Resolver]. The zero value of a field means its
 // default.
 type Options struct {
-	// TTL is how long an answer is kept; the default is an hour. ErrorTTL is
-	// how long an error is; the default is a minute.
+	// TTL is how long an answer is kept; the default is one hour. ErrorTTL is how long
+	// an error is kept; the default is one minute.
 	TTL      time.Duration
 	ErrorTTL time.Duration
 
-	// Timeout bounds a request, retries of the SDK included; the default is
-	// two seconds, as a call to a model may wait for it.
+	// Timeout bounds a request, including retries of the SDK. The default is two
+	// seconds, because a call to a model may wait for it.
 	Timeout time.Duration
 
-	// MaxEntries bounds the profiles that are kept; the default is 1,000. All
-	// are asked for anew when there are more.
+	// MaxEntries bounds the profiles that are kept. The default is 1,000. If there are
+	// more, all are dropped and requested again.
 	MaxEntries int
 
 	// Now is the clock; the default is time.Now.
 	Now func() time.Time
 }
 
-// A Resolver remembers the models of inference profiles. It is safe for
-// concurrent use.
+// A Resolver keeps the models of inference profiles. It is safe for concurrent use.
 type Resolver struct {
 	api API
 	o   Options
@@ -56,7 +56,7 @@ type entry struct {
 	err     error
 }
 
-// ErrNoModel is the error of an id whose model the control plane does not tell.
+// ErrNoModel is the error of an id if the control plane does not know its model.
 var ErrNoModel = errors.New("the model behind it is not known")
 
 // New returns a resolver that asks api.
@@ -81,14 +81,14 @@ func setDefault[T ~int | ~int64](field *T, value T) {
 	}
 }
 
-// Resolve returns the id of the model behind an application inference profile:
-// that of a foundation model where the profile has one region, and that of the
-// system profile where it has several, such as "us.anthropic.…"; so the scope
-// that prices depend on is kept. Another id is returned as it is, if it names
-// its model; the error of one that does not is [ErrNoModel].
+// Resolve returns the id of the model of an application inference profile. If the
+// profile has one region, it is the id of a foundation model. If it has several, it is
+// the id of the system profile, such as "us.anthropic.…", because prices depend on the
+// scope. Another id is returned unchanged if it names its model, otherwise the error
+// is [ErrNoModel].
 //
-// Who waits for somebody else's request stops waiting when ctx ends; the request
-// itself does not depend on it.
+// A caller that waits for the request of another caller stops waiting when its ctx
+// ends. The request itself does not depend on ctx.
 func (r *Resolver) Resolve(ctx context.Context, id bedrockkit.ModelID) (bedrockkit.ModelID, error) {
 	ident, err := id.Parse()
 	if err != nil {
@@ -135,7 +135,7 @@ func (e *entry) expired(now time.Time) bool {
 // fill asks the service, in the goroutine of the first caller.
 func (r *Resolver) fill(ctx context.Context, id bedrockkit.ModelID, e *entry) {
 	defer close(e.done)
-	// A panic of the API must not leave the others waiting, nor with nothing.
+	// A panic of the API must not leave the others waiting, or with nothing.
 	e.err, e.expires = fmt.Errorf("resolving %s: %w", id, ErrNoModel), r.o.Now().Add(r.o.ErrorTTL)
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
@@ -177,46 +177,56 @@ func modelOf(arns []string) (bedrockkit.ModelID, error) {
 	case len(regions) == 1 && regions[0] != "":
 		return base, nil
 	}
-	return bedrockkit.ModelID(geography(regions)) + "." + base, nil
+	if prefix := geography(regions); prefix != "" {
+		return bedrockkit.ModelID(prefix) + "." + base, nil
+	}
+	return base, nil
 }
 
-// geography is the prefix of the system profile that routes to these regions.
-// Of prices only the scope matters, which is the same for all but "global".
+// geographies are the beginnings of the regions of system profiles, the smaller
+// ones first. Source: "Supported cross-Region inference profiles", Amazon Bedrock
+// User Guide, and the names of regions.
+var geographies = []struct {
+	prefix  string
+	regions []string
+}{
+	{"us-gov", []string{"us-gov-"}},
+	{"us", []string{"us-"}},
+	{"eu", []string{"eu-"}},
+	{"ca", []string{"ca-"}},
+	{"jp", []string{"ap-northeast-1", "ap-northeast-3"}},
+	{"au", []string{"ap-southeast-2", "ap-southeast-4", "ap-southeast-6"}},
+	{"in", []string{"ap-south-1", "ap-south-2"}},
+	{"apac", []string{"ap-"}},
+	{"amer", []string{"us-", "ca-", "mx-", "sa-"}},
+}
+
+// geography is the prefix of the system profile that routes to these regions: of
+// the smallest one that has them all, or else of the first region that one has.
+// Only an ARN without a region stands for any region, "global". It is empty if no
+// profile has any of them.
 func geography(regions []string) string {
-	all := func(prefixes ...string) bool {
-		for _, region := range regions {
-			found := false
-			for _, prefix := range prefixes {
-				found = found || strings.HasPrefix(region, prefix)
+	if slices.Contains(regions, "") { // "arn:aws:bedrock:::foundation-model/…"
+		return "global"
+	}
+	of := func(regions ...string) string {
+		for _, g := range geographies {
+			outside := func(region string) bool {
+				return !slices.ContainsFunc(g.regions, func(begin string) bool { return strings.HasPrefix(region, begin) })
 			}
-			if !found {
-				return false
+			if !slices.ContainsFunc(regions, outside) {
+				return g.prefix
 			}
 		}
-		return true
+		return ""
+	}
+	if all := of(regions...); all != "" {
+		return all
 	}
 	for _, region := range regions {
-		if region == "" { // "arn:aws:bedrock:::foundation-model/…": any region
-			return "global"
+		if one := of(region); one != "" {
+			return one
 		}
 	}
-	switch {
-	case all("us-gov-"):
-		return "us-gov"
-	case all("us-"):
-		return "us"
-	case all("eu-"):
-		return "eu"
-	case all("ca-"):
-		return "ca"
-	case all("ap-northeast-1", "ap-northeast-3"):
-		return "jp"
-	case all("ap-southeast-2", "ap-southeast-4"):
-		return "au"
-	case all("ap-"):
-		return "apac"
-	case all("us-", "ca-", "sa-"):
-		return "amer"
-	}
-	return "global"
+	return ""
 }

@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	haiku   = "anthropic.claude-3-haiku-20240307-v1:0"
+	haiku   = "anthropic.claude-haiku-4-5-20251001-v1:0"
 	profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl"
 )
 
@@ -72,7 +72,7 @@ func Example() {
 func TestResolve(t *testing.T) {
 	for _, model := range []bedrockkit.ModelID{haiku, "us.anthropic.claude-haiku-4-5-20251001-v1:0", "eu.anthropic.claude-haiku-4-5-20251001-v1:0",
 		"jp.anthropic.claude-haiku-4-5-20251001-v1:0", "au.anthropic.claude-haiku-4-5-20251001-v1:0", "apac.amazon.nova-lite-v1:0",
-		"ca.amazon.nova-lite-v1:0", "us-gov.anthropic.claude-3-haiku-20240307-v1:0", "global.anthropic.claude-haiku-4-5-20251001-v1:0"} {
+		"ca.amazon.nova-lite-v1:0", "us-gov.anthropic.claude-haiku-4-5-20251001-v1:0", "global.anthropic.claude-haiku-4-5-20251001-v1:0"} {
 		srv := newServer(t, model)
 		found, err := profiles.New(controlPlane(srv)).Resolve(t.Context(), profile)
 		require.NoError(t, err, model)
@@ -127,7 +127,7 @@ func TestCost(t *testing.T) {
 // What cannot be resolved costs the price and not the call.
 func TestControlPlaneFails(t *testing.T) {
 	srv := newServer(t, haiku)
-	srv.Control(bedrocktest.OpGetInferenceProfile, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
+	srv.Control(bedrockkit.OpGetInferenceProfile, func(context.Context, *bedrocktest.Request) *bedrocktest.Reply {
 		return bedrocktest.Error(403, "AccessDeniedException", "no")
 	}).Keep()
 	r := profiles.New(controlPlane(srv))

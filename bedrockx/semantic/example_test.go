@@ -31,7 +31,7 @@ func Example() {
 	}
 	client := bedrockx.New(fake.Client(), func(o *bedrockx.Options) {
 		o.Cache = bedrockx.NewCache(memcache.New())
-		o.Caching.Similar = semantic.New(embed)
+		o.CachePolicy.Similar = semantic.New(embed)
 	})
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model, o.Temperature = "us.anthropic.claude-haiku-4-5-20251001-v1:0", new(float64)

@@ -42,33 +42,52 @@ func Cohere(c *bedrockx.Client, model bedrockkit.ModelID, optFns ...func(*bedroc
 	}
 }
 
-// A Store keeps the vectors of questions, and by each the key of its answer. A
-// scope is a space of its own: nothing of one may be found in another. It may
-// lose any vector at any time. It must be safe for concurrent use.
+// A Store keeps the vectors of questions, each with the key of its answer. Scopes are
+// separate: a vector of one scope must never be found in another. A store may lose any
+// vector at any time. It must be safe for concurrent use.
 type Store interface {
-	// Nearest returns the key of the vector with the greatest cosine, and that
-	// cosine; the zero Key where the scope has none.
-	Nearest(ctx context.Context, scope cache.Key, vector []float32) (key cache.Key, cosine float64, err error)
+	// Nearest returns the question whose vector has the greatest cosine, and the
+	// cosine. If the scope has no question, it returns one with the zero Key.
+	Nearest(ctx context.Context, scope cache.Key, vector []float32) (q Question, cosine float64, err error)
 
-	// Add keeps a vector, of the length 1. It is the store's from then on.
-	Add(ctx context.Context, scope cache.Key, vector []float32, key cache.Key) error
+	// Add keeps a question. Its vector has the length 1, and the caller must not use
+	// it afterwards. If the key exists, it gets the new vector.
+	Add(ctx context.Context, scope cache.Key, q Question) error
 }
 
-// Options are those of [New]. The zero value of a field means its default.
+// A Question is what a [Store] keeps about a question.
+type Question struct {
+	Vector []float32
+	Key    cache.Key // of its answer
+	Text   string    // only with Options.Accept
+}
+
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
-	// Threshold is how great the cosine of two questions must be, up to 1, for
-	// one to have the answer to the other. The default is 0.95.
+	// Threshold is the smallest cosine, up to 1, at which two questions can share an
+	// answer. The default is 0.95.
 	Threshold float64
 
-	// MaxText bounds a question that is embedded, in bytes; a longer one is
-	// asked as if there were no Similar. The default is 2,000.
+	// Guards return what two questions must have in common in addition to their
+	// meaning. The default is [Numbers], [Negations] and [Names]; a list that is empty
+	// and not nil means none. No text is stored for them.
+	Guards []Guard
+
+	// Accept makes the last decision whether a question may have the answer of a kept
+	// question, for example by asking a model. With it, the store keeps the text of
+	// the questions with their vectors. It must be safe for concurrent use. If it
+	// fails, there is no hit. The default accepts all.
+	Accept func(ctx context.Context, asked, kept string) (bool, error)
+
+	// MaxText bounds the size of a question that is embedded, in bytes. A longer
+	// question is handled without Similar. The default is 2,000.
 	MaxText int
 
-	// Store keeps the vectors. The default is a [Memory].
+	// Store keeps the vectors. The default is a [MemoryStore].
 	Store Store
 }
 
-// New returns what Caching.Similar takes. Calls share it.
+// New returns a value for CachePolicy.Similar. Make one and share it between calls.
 func New(embed Embedder, optFns ...func(*Options)) bedrockx.Similar {
 	s := &similar{embed: embed}
 	for _, fn := range optFns {
@@ -77,11 +96,14 @@ func New(embed Embedder, optFns ...func(*Options)) bedrockx.Similar {
 	if s.options.Threshold <= 0 {
 		s.options.Threshold = 0.95
 	}
+	if s.options.Guards == nil {
+		s.options.Guards = []Guard{Numbers, Negations, Names}
+	}
 	if s.options.MaxText <= 0 {
 		s.options.MaxText = 2000
 	}
 	if s.options.Store == nil {
-		s.options.Store = &Memory{}
+		s.options.Store = NewMemoryStore()
 	}
 	return s
 }
@@ -104,17 +126,24 @@ func (s *similar) Find(ctx context.Context, scope cache.Key, text string) (cache
 	if vector, err = normalized(vector); err != nil {
 		return cache.Key{}, none, fmt.Errorf("embedding: %w", err)
 	}
+	scope = guarded(scope, text, s.options.Guards)
 	add := func(key cache.Key) error {
-		return s.options.Store.Add(context.WithoutCancel(ctx), scope, vector, key)
+		q := Question{Vector: vector, Key: key}
+		if s.options.Accept != nil {
+			q.Text = text
+		}
+		return s.options.Store.Add(context.WithoutCancel(ctx), scope, q)
 	}
-	key, cosine, err := s.options.Store.Nearest(ctx, scope, vector)
-	if err != nil {
+	found, cosine, err := s.options.Store.Nearest(ctx, scope, vector)
+	if err != nil || !(cosine >= s.options.Threshold) { // nor if it is not a number
 		return cache.Key{}, add, err
 	}
-	if !(cosine >= s.options.Threshold) { // nor where it is no number
-		key = cache.Key{}
+	if s.options.Accept != nil && found.Key != (cache.Key{}) {
+		if ok, err := s.options.Accept(ctx, text, found.Text); err != nil || !ok {
+			return cache.Key{}, add, err
+		}
 	}
-	return key, add, nil
+	return found.Key, add, nil
 }
 
 // normalized returns a copy of the length 1.
@@ -133,72 +162,78 @@ func normalized(v []float32) ([]float32, error) {
 	return out, nil
 }
 
-// Memory is a [Store] in the memory of the process. Its zero value is ready to
-// use. It compares with every vector of a scope, which takes about a
-// millisecond for a thousand of 1,024 dimensions.
-type Memory struct {
-	// MaxVectors bounds the vectors of all scopes together; the oldest go
-	// first. The default is 10,000. It must not be changed after the first use.
+// MemoryOptions are the options of a [MemoryStore]. The zero value of a field means
+// its default.
+type MemoryOptions struct {
+	// MaxVectors bounds the vectors of all scopes together; the oldest are removed
+	// first. The default is 10,000.
 	MaxVectors int
-
-	mu     sync.RWMutex
-	scopes map[cache.Key][]entry // oldest first
-	order  []cache.Key           // the scopes of all vectors, oldest first
 }
 
-type entry struct {
-	vector []float32
-	key    cache.Key
+// A MemoryStore is a [Store] in the memory of the process. It compares with every
+// vector of a scope. That takes about a millisecond for a thousand vectors of 1,024
+// dimensions.
+type MemoryStore struct {
+	options MemoryOptions
+
+	mu     sync.RWMutex
+	scopes map[cache.Key][]Question // oldest first
+	order  []cache.Key              // the scopes of all vectors, oldest first
+}
+
+// NewMemoryStore returns an empty store.
+func NewMemoryStore(optFns ...func(*MemoryOptions)) *MemoryStore {
+	m := &MemoryStore{scopes: map[cache.Key][]Question{}}
+	for _, fn := range optFns {
+		fn(&m.options)
+	}
+	if m.options.MaxVectors <= 0 {
+		m.options.MaxVectors = 10_000
+	}
+	return m
 }
 
 // Nearest implements [Store].
-func (m *Memory) Nearest(ctx context.Context, scope cache.Key, vector []float32) (key cache.Key, cosine float64, err error) {
+func (m *MemoryStore) Nearest(ctx context.Context, scope cache.Key, vector []float32) (q Question, cosine float64, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	cosine = -1
 	for i, e := range m.scopes[scope] {
 		if i%1000 == 999 && ctx.Err() != nil {
-			return cache.Key{}, 0, ctx.Err()
+			return Question{}, 0, ctx.Err()
 		}
-		if len(e.vector) != len(vector) {
+		if len(e.Vector) != len(vector) {
 			continue // of another model
 		}
 		var dot float32
-		for i, x := range e.vector {
+		for i, x := range e.Vector {
 			dot += x * vector[i]
 		}
 		if float64(dot) > cosine {
-			key, cosine = e.key, float64(dot)
+			q, cosine = e, float64(dot)
 		}
 	}
-	return key, cosine, nil
+	return q, cosine, nil
 }
 
-// Add implements [Store]. A key that is there already gets the new vector.
-func (m *Memory) Add(_ context.Context, scope cache.Key, vector []float32, key cache.Key) error {
+// Add implements [Store].
+func (m *MemoryStore) Add(_ context.Context, scope cache.Key, q Question) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.scopes == nil {
-		m.scopes = map[cache.Key][]entry{}
-	}
 	for i, e := range m.scopes[scope] {
-		if e.key == key {
-			m.scopes[scope][i].vector = vector
+		if e.Key == q.Key {
+			m.scopes[scope][i] = q
 			return nil
 		}
 	}
-	most := m.MaxVectors
-	if most <= 0 {
-		most = 10_000
-	}
-	if len(m.order) >= most {
+	if len(m.order) >= m.options.MaxVectors {
 		oldest := m.order[0]
 		m.order = m.order[1:]
 		if m.scopes[oldest] = m.scopes[oldest][1:]; len(m.scopes[oldest]) == 0 {
 			delete(m.scopes, oldest)
 		}
 	}
-	m.scopes[scope] = append(m.scopes[scope], entry{vector, key})
+	m.scopes[scope] = append(m.scopes[scope], q)
 	m.order = append(m.order, scope)
 	return nil
 }

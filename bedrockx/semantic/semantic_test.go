@@ -22,7 +22,7 @@ import (
 	"github.com/mangaassist/bedrockkit/converse"
 )
 
-const model = "anthropic.claude-3-haiku-20240307-v1:0"
+const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 // meaning is an embedder that knows what a few questions mean.
 func meaning(_ context.Context, text string) ([]float32, error) {
@@ -58,10 +58,10 @@ func open(t *testing.T, similar bedrockx.Similar) *shop {
 		}
 	})}
 	s.c = bedrockx.NewCache(memcache.New(), func(o *bedrockx.CacheOptions) {
-		o.OnError = func(err error) { s.told = append(s.told, err) }
+		o.OnError = func(_ context.Context, err error) { s.told = append(s.told, err) }
 	})
 	s.client = bedrockx.New(s.srv.Client(), func(o *bedrockx.Options) {
-		o.Cache, o.Caching.Similar = s.c, similar
+		o.Cache, o.CachePolicy.Similar = s.c, similar
 	})
 	s.chat = converse.New(s.client, func(o *converse.Options) { o.Model, o.Temperature = model, new(float64) })
 	return s
@@ -119,9 +119,7 @@ func TestSimilarQuestion(t *testing.T) {
 		_, hit := s.ask(like, change)
 		assert.False(t, hit, name)
 	}
-	r, err := s.chat.Send(t.Context(), converse.Request{Messages: []converse.Message{converse.User(like)}}, func(o *converse.Options) {
-		o.Call = append(o.Call, func(o *bedrockx.Options) { o.Tenant = "another" })
-	})
+	r, err := s.chat.Send(t.Context(), converse.Request{Messages: []converse.Message{converse.User(like)}}, converse.Call(func(o *bedrockx.Options) { o.Tenant = "another" }))
 	require.NoError(t, err)
 	assert.False(t, r.CacheHit, "another tenant")
 	assert.Empty(t, s.told)
@@ -183,21 +181,19 @@ func TestNothingToAdd(t *testing.T) {
 // lying is a store that finds an entry of another tenant.
 type lying struct{ key cache.Key }
 
-func (l *lying) Nearest(context.Context, cache.Key, []float32) (cache.Key, float64, error) {
-	return l.key, 1, nil
+func (l *lying) Nearest(context.Context, cache.Key, []float32) (semantic.Question, float64, error) {
+	return semantic.Question{Key: l.key}, 1, nil
 }
 
-func (l *lying) Add(_ context.Context, _ cache.Key, _ []float32, key cache.Key) error {
-	l.key = key
+func (l *lying) Add(_ context.Context, _ cache.Key, q semantic.Question) error {
+	l.key = q.Key
 	return nil
 }
 
 func TestForeignEntry(t *testing.T) {
 	s := open(t, semantic.New(meaning, func(o *semantic.Options) { o.Store = &lying{} }))
 	s.ask("When do you open?")
-	r, err := s.chat.Send(t.Context(), converse.Request{Messages: []converse.Message{converse.User("Do you ship?")}}, func(o *converse.Options) {
-		o.Call = append(o.Call, func(o *bedrockx.Options) { o.Tenant = "another" })
-	})
+	r, err := s.chat.Send(t.Context(), converse.Request{Messages: []converse.Message{converse.User("Do you ship?")}}, converse.Call(func(o *bedrockx.Options) { o.Tenant = "another" }))
 	require.NoError(t, err)
 	assert.False(t, r.CacheHit)
 }
@@ -216,7 +212,7 @@ func TestEmbedders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			similar := semantic.New(embed, func(o *semantic.Options) { o.Threshold = 0.7 })
 			client := bedrockx.New(srv.Client(), func(o *bedrockx.Options) {
-				o.Cache, o.Caching.Similar = bedrockx.NewCache(memcache.New()), similar
+				o.Cache, o.CachePolicy.Similar = bedrockx.NewCache(memcache.New()), similar
 			})
 			ask := func(text string) bool {
 				r, err := bedrockx.Invoke(t.Context(), client, model, anthropic.Request{
@@ -238,14 +234,16 @@ func TestEmbedders(t *testing.T) {
 }
 
 func TestMemory(t *testing.T) {
-	m := &semantic.Memory{MaxVectors: 3}
+	m := semantic.NewMemoryStore(func(o *semantic.MemoryOptions) { o.MaxVectors = 3 })
 	scope, other := cache.Key{Tenant: "a"}, cache.Key{Tenant: "b"}
 	key := func(n byte) cache.Key { return cache.Key{Tenant: "a", Sum: [32]byte{n}} }
-	add := func(scope cache.Key, n byte, v ...float32) { require.NoError(t, m.Add(t.Context(), scope, v, key(n))) }
+	add := func(scope cache.Key, n byte, v ...float32) {
+		require.NoError(t, m.Add(t.Context(), scope, semantic.Question{Vector: v, Key: key(n)}))
+	}
 	nearest := func(scope cache.Key, v ...float32) (byte, float64) {
-		k, cosine, err := m.Nearest(t.Context(), scope, v)
+		q, cosine, err := m.Nearest(t.Context(), scope, v)
 		require.NoError(t, err)
-		return k.Sum[0], cosine
+		return q.Key.Sum[0], cosine
 	}
 	n, _ := nearest(scope, 1, 0)
 	assert.Zero(t, n, "empty")

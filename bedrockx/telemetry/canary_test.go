@@ -20,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrocktest"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/emf"
@@ -84,9 +85,9 @@ func TestCanaries(t *testing.T) {
 	}
 	run := func(fn func(context.Context, query) (string, error)) func(context.Context, *bedrockx.Client) error {
 		return func(ctx context.Context, c *bedrockx.Client) error {
-			tool := converse.Tool("look_up", "Looks something up.", fn)
+			tool := converse.NewTool("look_up", "Looks something up.", fn)
 			var errs []error
-			for ev, err := range converse.New(c, func(o *converse.Options) { o.Tools = []converse.Function{tool} }).RunStream(ctx, say) {
+			for ev, err := range converse.New(c, func(o *converse.Options) { o.Tools = []converse.Tool{tool} }).RunStream(ctx, say) {
 				var panicked *converse.PanicError
 				if errors.As(ev.Err, &panicked) {
 					errs = append(errs, ev.Err) // the other errors of a tool are the program's own
@@ -125,7 +126,7 @@ func TestCanaries(t *testing.T) {
 		{"a proxy's error", []*bedrocktest.Reply{bedrocktest.Body(403, "text/html", []byte("<html>"+canaryPrompt))}, invoke, false, once},
 		{"cut", []*bedrocktest.Reply{reply().CutAfter(150)}, invoke, false, once},
 		{"too large", []*bedrocktest.Reply{reply()}, invoke, false, func(o *bedrockx.Options) { o.MaxResponseBytes = 100 }},
-		{"no headers in time", []*bedrocktest.Reply{bedrocktest.Text(canaryPrompt).Stall()}, invoke, false, func(o *bedrockx.Options) { once(o); o.AttemptTimeout = 10 * time.Millisecond }},
+		{"no headers in time", []*bedrocktest.Reply{bedrocktest.Text(canaryPrompt).Stall()}, invoke, false, func(o *bedrockx.Options) { once(o); o.AttemptTimeout = 500 * time.Millisecond }},
 		{"over the model's bound", nil, func(ctx context.Context, c *bedrockx.Client) error {
 			r := ask(canaryPrompt)
 			r.MaxTokens = 1_000_000
@@ -172,10 +173,10 @@ func TestCanaries(t *testing.T) {
 
 		{"a policy that panics", nil, panics(invoke), false, func(o *bedrockx.Options) { o.Middleware = append(o.Middleware, spoil) }},
 		{"a decoder that panics", []*bedrocktest.Reply{reply()}, panics(func(ctx context.Context, c *bedrockx.Client) error {
-			return c.Do(ctx, &bedrockx.Call{Op: bedrockx.OpConverse, Model: model, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"` + canaryPrompt + `"}]}]}`),
+			return c.Do(ctx, &bedrockx.Call{Op: bedrockkit.OpConverse, Outcome: bedrockx.Outcome{Model: model}, Body: []byte(`{"messages":[{"role":"user","content":[{"text":"` + canaryPrompt + `"}]}]}`),
 				Decode: func(context.Context, *bedrockx.Response) error { panic(canaryPrompt) }})
 		}), false, nil},
-		{"a panic beside a cache", []*bedrocktest.Reply{reply()}, invoke, false, func(o *bedrockx.Options) {
+		{"a panic beside a cache", []*bedrocktest.Reply{reply()}, panics(invoke), false, func(o *bedrockx.Options) {
 			cached(o)
 			o.OnAttempt = append(o.OnAttempt, func(context.Context, *bedrockx.Call, bedrockx.Attempt) { panic(canaryPrompt) })
 		}},
@@ -210,7 +211,7 @@ func TestCanaries(t *testing.T) {
 				}
 			}
 			client := bedrockx.New(srv.Client(),
-				telemetry.New(func(o *telemetry.Options) { o.TracerProvider, o.MeterProvider = traces, meters }),
+				telemetry.Option(func(o *telemetry.Options) { o.TracerProvider, o.MeterProvider = traces, meters }),
 				func(o *bedrockx.Options) {
 					o.BaseDelay, o.MaxDelay = 1, 1
 					o.Middleware = append(o.Middleware, bedrockx.Log(logger), emf.Middleware(&metrics), keep)
@@ -245,7 +246,7 @@ func once(o *bedrockx.Options) { o.MaxAttempts = 1 }
 
 func cached(o *bedrockx.Options) {
 	o.Cache = bedrockx.NewCache(memcache.New())
-	o.Caching.AnyTemperature = true
+	o.CachePolicy.AnyTemperature = true
 }
 
 // panics is a call that a server's handler recovers from.

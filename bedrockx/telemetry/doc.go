@@ -1,10 +1,10 @@
 // Package telemetry reports calls of package bedrockx to OpenTelemetry, by the
 // semantic conventions for generative AI.
 //
-//	client := bedrockx.New(api, telemetry.New())
+//	client := bedrockx.New(api, telemetry.Option())
 //
-// It needs OpenTelemetry's API and not its SDK: without a provider that the
-// program has set up, it does nothing.
+// It needs only OpenTelemetry's API, not its SDK. If the program has not set up a
+// provider, it does nothing.
 //
 // # Spans
 //
@@ -16,7 +16,7 @@
 // gen_ai.response.model, gen_ai.response.finish_reasons,
 // gen_ai.usage.input_tokens (those of the prompt cache included),
 // gen_ai.usage.output_tokens, gen_ai.usage.cache_read.input_tokens,
-// gen_ai.usage.cache_creation.input_tokens, cloud.region, server.address,
+// gen_ai.usage.cache_creation.input_tokens, aws.bedrock.guardrail.id, cloud.region, server.address,
 // server.port (where the endpoint names one), aws.request_id, error.type (the
 // [bedrockx.Kind]), and those of this module: bedrockkit.attempts,
 // bedrockkit.cost.usd, bedrockkit.cache_hit, bedrockkit.fallback.
@@ -31,8 +31,9 @@
 //
 // # Content
 //
-// Prompts stay out, unless Options.CaptureInput asks for them; answers and the
-// texts of errors always do.
+// Prompts are recorded only with Options.CaptureInput, answers only with
+// Options.CaptureOutput, in the form of the conventions. The texts of errors are
+// never recorded.
 //
 // Source: open-telemetry/semantic-conventions-genai, docs/gen-ai.
 package telemetry

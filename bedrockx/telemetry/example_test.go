@@ -26,9 +26,9 @@ func Example() {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	defer provider.Shutdown(context.Background())
 	client := bedrockx.New(fake.Client(),
-		telemetry.New(func(o *telemetry.Options) { o.TracerProvider = provider }),
+		telemetry.Option(func(o *telemetry.Options) { o.TracerProvider = provider }),
 		func(o *bedrockx.Options) { o.BaseDelay = 1 }) // an example does not wait
-	_, err = bedrockx.Invoke(context.Background(), client, "anthropic.claude-3-haiku-20240307-v1:0", anthropic.Request{
+	_, err = bedrockx.Invoke(context.Background(), client, "us.anthropic.claude-haiku-4-5-20251001-v1:0", anthropic.Request{
 		MaxTokens: 100, Messages: []anthropic.Message{anthropic.User("Who wrote Berserk?")},
 	})
 	if err != nil {
@@ -40,5 +40,5 @@ func Example() {
 	// Output:
 	// attempt Error
 	// attempt Unset
-	// chat anthropic.claude-3-haiku-20240307-v1:0 Unset
+	// chat us.anthropic.claude-haiku-4-5-20251001-v1:0 Unset
 }

@@ -2,12 +2,10 @@ package telemetry
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -21,31 +19,36 @@ import (
 // scope is the name of the instrumentation.
 const scope = "github.com/mangaassist/bedrockkit/bedrockx/telemetry"
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [Option]. The zero value of a field means its default.
 type Options struct {
 	// The providers; the defaults are OpenTelemetry's global ones.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 
-	// Attributes are added to the span and the metrics of a call, such as a
-	// tenant that the context holds. Each value is a time series of its own,
-	// so there should be few.
+	// Attributes are added to the span and the metrics of a call, such as a tenant
+	// from the context. Each value is a separate time series, so there should be few.
 	Attributes func(context.Context, *bedrockx.Call) []attribute.KeyValue
 
-	// CaptureInput puts the messages and the system prompt of a request into
-	// its span, as gen_ai.input.messages and gen_ai.system_instructions, as far
-	// as the call's body is JSON that has them. The default is false: prompts
-	// are personal data.
+	// CaptureInput puts the messages and the system prompt of a request into its span,
+	// as gen_ai.input.messages and gen_ai.system_instructions in the form of the
+	// conventions, if the call's body is JSON that has them. Only the size of images
+	// and documents is recorded. The default is false, because prompts are personal
+	// data.
 	CaptureInput bool
 
-	// MaxInput bounds what is captured, in bytes of each attribute. The default
-	// is 16 KiB.
+	// CaptureOutput puts the text of an answer into its span, as
+	// gen_ai.output.messages. The default is false.
+	CaptureOutput bool
+
+	// MaxInput bounds what is captured, in bytes of each attribute. Messages are
+	// kept whole, the newest first; bedrockkit.input.messages.dropped counts the
+	// others. An answer that is longer is left out. The default is 16 KiB.
 	MaxInput int
 }
 
-// New returns an option for [bedrockx.New] that reports every call. The error
-// of an instrument that cannot be made goes to OpenTelemetry's error handler.
-func New(optFns ...func(*Options)) func(*bedrockx.Options) {
+// Option returns an option for [bedrockx.New] that reports every call. If an
+// instrument cannot be made, OpenTelemetry's error handler gets the error.
+func Option(optFns ...func(*Options)) func(*bedrockx.Options) {
 	var o Options
 	for _, fn := range optFns {
 		fn(&o)
@@ -129,7 +132,22 @@ func (i *instruments) middleware(next bedrockx.Handler) bedrockx.Handler {
 		if i.o.CaptureInput && span.IsRecording() {
 			span.SetAttributes(i.input(call)...)
 		}
+		if id := guardrailID(call); id != "" {
+			span.SetAttributes(attribute.String("aws.bedrock.guardrail.id", id))
+		}
+		var answer strings.Builder
+		if i.o.CaptureOutput && span.IsRecording() {
+			call.OnText = append(call.OnText, func(text string) error {
+				if answer.Len() <= i.o.MaxInput {
+					answer.WriteString(text)
+				}
+				return nil
+			})
+		}
 		call.OnEnd(func(err error) {
+			if answer.Len() > 0 && answer.Len() <= i.o.MaxInput {
+				span.SetAttributes(output(answer.String(), call.StopReason))
+			}
 			i.finish(context.WithoutCancel(ctx), span, call, common, err)
 		})
 		return next(ctx, call)
@@ -139,14 +157,14 @@ func (i *instruments) middleware(next bedrockx.Handler) bedrockx.Handler {
 // finish ends the span of a call and records its metrics.
 func (i *instruments) finish(ctx context.Context, span trace.Span, call *bedrockx.Call, common []attribute.KeyValue, err error) {
 	common = append(common, attribute.String("gen_ai.response.model", string(call.Model)))
-	if region := call.Region(); region != "" {
+	if region := call.Region; region != "" {
 		common = append(common, attribute.String("cloud.region", region))
 	}
 	attrs := []attribute.KeyValue{
 		attribute.String("gen_ai.response.model", string(call.Model)),
 		attribute.Int("bedrockkit.attempts", call.Attempts),
 	}
-	if region := call.Region(); region != "" {
+	if region := call.Region; region != "" {
 		attrs = append(attrs, attribute.String("cloud.region", region))
 	}
 	if call.Host != "" {
@@ -240,33 +258,4 @@ func server(host string) []attribute.KeyValue {
 // errorType is the kind of an error in the form of the conventions.
 func errorType(err error) string {
 	return strings.ReplaceAll(string(bedrockx.KindOf(err)), " ", "_")
-}
-
-// input is what CaptureInput asks for.
-func (i *instruments) input(call *bedrockx.Call) []attribute.KeyValue {
-	var body struct {
-		Messages json.RawMessage `json:"messages"`
-		System   json.RawMessage `json:"system"`
-	}
-	if json.Unmarshal(call.Body, &body) != nil {
-		return nil
-	}
-	var attrs []attribute.KeyValue
-	for name, raw := range map[string]json.RawMessage{"gen_ai.input.messages": body.Messages, "gen_ai.system_instructions": body.System} {
-		if len(raw) > 0 {
-			attrs = append(attrs, attribute.String(name, cut(string(raw), i.o.MaxInput)))
-		}
-	}
-	return attrs
-}
-
-// cut shortens a text at a whole character.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
 }

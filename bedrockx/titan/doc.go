@@ -10,7 +10,7 @@
 //	}
 //	fmt.Println(len(result.Output.Embedding), result.Usage.InputTokens)
 //
-// A request has one text; bedrockx.Map embeds many, some at a time.
+// A request has one text; package parallel embeds many at once.
 //
 // Source: "Amazon Titan Text models", "Amazon Titan Embeddings text" and
 // "Amazon Titan Multimodal Embeddings G1", inference parameters, Amazon

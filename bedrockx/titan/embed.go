@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // EmbedRequest is the body of a request to Titan Text Embeddings, V1 or V2.
@@ -39,7 +38,7 @@ type EmbeddingsByType struct {
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r EmbedRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "titan.EmbedRequest", "amazon.titan-embed-text", "amazon.titan-embed-g1-text"); err != nil {
+	if err := embeds.Check(model); err != nil {
 		return nil, err
 	}
 	base := string(model.Base())
@@ -49,12 +48,15 @@ func (r EmbedRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, e
 		return nil, errors.New("inputText is empty")
 	case first && (r.Dimensions != 0 || r.Normalize != nil || len(r.EmbeddingTypes) > 0):
 		return nil, fmt.Errorf("%s takes inputText alone; dimensions, normalize and embeddingTypes are of amazon.titan-embed-text-v2:0", base)
-	case r.Dimensions != 0 && !slices.Contains([]int{256, 512, 1024}, r.Dimensions):
-		return nil, fmt.Errorf("dimensions is %d; it is 256, 512 or 1024", r.Dimensions)
 	}
-	for _, t := range r.EmbeddingTypes {
-		if t != "float" && t != "binary" {
-			return nil, fmt.Errorf("embeddingTypes has %q; they are float and binary", t)
+	if r.Dimensions != 0 {
+		if err := family.Among("dimensions", r.Dimensions, 256, 512, 1024); err != nil {
+			return nil, err
+		}
+	}
+	for i, t := range r.EmbeddingTypes {
+		if err := family.Among(fmt.Sprintf("embeddingTypes[%d]", i), t, "float", "binary"); err != nil {
+			return nil, err
 		}
 	}
 	return r.MarshalJSON()
@@ -98,14 +100,16 @@ type MultimodalResponse struct {
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r MultimodalRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "titan.MultimodalRequest", "amazon.titan-embed-image"); err != nil {
+	if err := multimodal.Check(model); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(r.InputText) == "" && len(r.InputImage) == 0 {
 		return nil, errors.New("it has neither an inputText nor an inputImage")
 	}
-	if c := r.EmbeddingConfig; c != nil && !slices.Contains([]int{256, 384, 1024}, c.OutputEmbeddingLength) {
-		return nil, fmt.Errorf("outputEmbeddingLength is %d; it is 256, 384 or 1024", c.OutputEmbeddingLength)
+	if c := r.EmbeddingConfig; c != nil {
+		if err := family.Among("outputEmbeddingLength", c.OutputEmbeddingLength, 256, 384, 1024); err != nil {
+			return nil, err
+		}
 	}
 	return r.MarshalJSON()
 }

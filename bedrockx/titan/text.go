@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mangaassist/bedrockkit"
-	"github.com/mangaassist/bedrockkit/bedrockx/internal/family"
+	"github.com/mangaassist/bedrockkit/internal/family"
 )
 
 // TextRequest is the body of a request to a Titan Text model. InputText is
@@ -79,7 +79,7 @@ const defaultMaxTokenCount = 512
 
 // EncodeInvoke returns the body. Its errors name the field that is wrong.
 func (r TextRequest) EncodeInvoke(model bedrockkit.ModelID) (json.RawMessage, error) {
-	if err := family.CheckModel(model, "titan.TextRequest", "amazon.titan-text"); err != nil {
+	if err := texts.Check(model); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(r.InputText) == "" {

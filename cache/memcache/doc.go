@@ -4,16 +4,16 @@
 //		o.MaxBytes = 256 << 20
 //	})
 //
-// It is bounded by bytes, in shards that are locked apart. It has no goroutine
-// and needs no closing: an entry whose time has passed is a miss, and leaves
-// when it is asked for or when its turn comes.
+// It is bounded by bytes, and has shards with separate locks. It has no goroutine and
+// no Close. An expired entry is a miss; it is removed when it is read, or when it is
+// evicted.
 //
 // # Eviction
 //
-// What leaves first is decided by S3-FIFO: an entry must be asked for again
-// soon after it came, or come again soon after it left, to be kept for long. So
-// a batch job that stores a million answers which nobody asks for twice does
-// not drive out the thousand that everybody asks for.
+// S3-FIFO decides which entries are evicted. To be kept for long, an entry must be
+// read again soon after it was stored, or stored again soon after it was evicted. So
+// if a batch job stores a million answers that are never read again, the thousand
+// answers that are read often stay.
 //
 // # Expiry
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"strings"
@@ -12,21 +13,22 @@ import (
 	"github.com/mangaassist/bedrockkit/cache"
 )
 
-// Options are those of a [Store]. The zero value of a field means its default.
+// Options are the options of a [Store]. The zero value of a field means its default.
 type Options struct {
-	// MaxBytes bounds what the store holds: keys and values with an allowance
-	// of 256 bytes for each entry. The default is 64 MiB.
+	// MaxBytes bounds the memory of the store, with an error of up to a tenth. Each
+	// entry counts with the heap memory of its key and value, and 256 bytes for its
+	// bookkeeping. The default is 64 MiB.
 	MaxBytes int64
 
-	// Shards is the number of parts that are locked apart; it is rounded up to
-	// a power of two. The default is one for every 4 MiB of MaxBytes, at most
-	// 256. An entry may be as large as a shard: MaxBytes / Shards. What is
-	// larger is [cache.ErrTooLarge].
+	// Shards is the number of parts with separate locks. It is rounded up to a power
+	// of two. The default is one for every 4 MiB of MaxBytes, at most 256. There is
+	// never more than one for every 4 KiB. An entry may be as large as a shard:
+	// MaxBytes / Shards. For a larger one the error is [cache.ErrTooLarge].
 	Shards int
 
-	// Jitter is the part of a TTL, from 0 to 1, by which an entry may expire
-	// early, at random, so that what was stored together is not refilled
-	// together. The default is 0.1; a negative number means none.
+	// Jitter is the part of a TTL, from 0 to 1, by which an entry may expire early, at
+	// random. So entries that were stored together are not refilled together. The
+	// default is 0.1; negative means none.
 	Jitter float64
 
 	// Now is the clock. The default is time.Now.
@@ -34,7 +36,8 @@ type Options struct {
 }
 
 const (
-	overhead = 256 // bytes of an entry beside its key's strings and its value, map and ghost included
+	overhead = 256     // bytes of an entry beside its key's strings and its value, maps and ghost included
+	minShard = 4 << 10 // bytes of a shard
 	maxFreq  = 3
 )
 
@@ -69,12 +72,13 @@ func New(optFns ...func(*Options)) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Shards = int(min(int64(o.Shards), max(o.MaxBytes/minShard, 1)))
 	log := bits.Len(uint(o.Shards - 1))
 	s := &Store{shards: make([]shard, 1<<log), shift: uint(64 - log), options: o}
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.capacity = o.MaxBytes >> log
-		sh.entries = map[cache.Key]*entry{}
+		sh.entries = map[uint64]*entry{}
 		sh.ghosts.set = map[uint64]struct{}{}
 		sh.small.init()
 		sh.main.init()
@@ -91,21 +95,21 @@ func hash(key *cache.Key) uint64 {
 	return h * 0x9E3779B97F4A7C15
 }
 
-// Get implements [cache.Store]. The value is shared: nobody may change it.
+// Get implements [cache.Store]. The value is shared: do not change it.
 func (s *Store) Get(ctx context.Context, key cache.Key) (cache.Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return cache.Entry{}, err
 	}
-	now := s.options.Now()
-	sh := &s.shards[hash(&key)>>s.shift]
+	now, h := s.options.Now(), hash(&key)
+	sh := &s.shards[h>>s.shift]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e := sh.entries[key]
+	e := sh.find(h, &key)
 	switch {
 	case e == nil:
 		sh.stats.Misses++
 		return cache.Entry{}, cache.ErrNotFound
-	case !now.Before(e.expires):
+	case now.UnixNano() >= e.expires:
 		sh.stats.Misses++
 		sh.stats.Expired++
 		sh.remove(e)
@@ -113,7 +117,7 @@ func (s *Store) Get(ctx context.Context, key cache.Key) (cache.Entry, error) {
 	}
 	sh.stats.Hits++
 	e.freq = min(e.freq+1, maxFreq)
-	return cache.Entry{Value: e.value, Expires: e.expires}, nil
+	return cache.Entry{Value: e.value[:len(e.value):len(e.value)], Expires: time.Unix(0, e.expires)}, nil
 }
 
 // Set implements [cache.Store].
@@ -126,41 +130,54 @@ func (s *Store) Set(ctx context.Context, key cache.Key, value []byte, ttl time.D
 	}
 	h := hash(&key)
 	sh := &s.shards[h>>s.shift]
-	size := int64(len(value)) + int64(len(key.Namespace)) + int64(len(key.Tenant)) + overhead
-	if size > sh.capacity {
-		sh.mu.Lock()
-		defer sh.mu.Unlock()
-		if old := sh.entries[key]; old != nil {
-			sh.remove(old)
-		}
-		sh.stats.TooLarge++
-		return fmt.Errorf("%w: %d bytes; the most is %d", cache.ErrTooLarge, len(value), sh.capacity-size+int64(len(value)))
+	if size := int64(len(value)) + overhead; size > sh.capacity { // without a copy
+		return s.refuse(sh, h, &key, len(value), size)
+	}
+	// The key's strings may be parts of something large, so they are copied.
+	key.Namespace, key.Tenant = strings.Clone(key.Namespace), strings.Clone(key.Tenant)
+	e := &entry{key: key, hash: h, value: append([]byte(nil), value...)}
+	e.size = int64(cap(e.value)) + heapSize(key.Namespace) + heapSize(key.Tenant) + overhead // a size of the heap's
+	if e.size > sh.capacity {
+		return s.refuse(sh, h, &key, len(value), e.size)
 	}
 	if s.options.Jitter > 0 {
 		ttl = max(ttl-time.Duration(rand.Float64()*s.options.Jitter*float64(ttl)), 1)
 	}
-	// The key's strings may be parts of something large, so they are copied.
-	key.Namespace, key.Tenant = strings.Clone(key.Namespace), strings.Clone(key.Tenant)
-	now := s.options.Now()
-	e := &entry{key: key, hash: h, size: size, expires: now.Add(ttl)}
-	e.value = make([]byte, len(value))
-	copy(e.value, value)
-
+	now := s.options.Now().UnixNano()
+	if e.expires = now + int64(ttl); e.expires < now { // later than can be said
+		e.expires = math.MaxInt64
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.insert(e, now)
 	return nil
 }
 
+// refuse is the error of a value that is too large. What the key had is gone.
+func (s *Store) refuse(sh *shard, h uint64, key *cache.Key, length int, size int64) error {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if old := sh.find(h, key); old != nil {
+		sh.remove(old)
+	}
+	sh.stats.TooLarge++
+	return fmt.Errorf("%w: a value of %d bytes takes %d of the %d of a shard", cache.ErrTooLarge, length, size, sh.capacity)
+}
+
+// heapSize is about what a short string takes of the heap, which has sizes of its
+// own.
+func heapSize(s string) int64 { return int64(len(s)+len(s)/8+15) &^ 15 }
+
 // Delete implements [cache.Store].
 func (s *Store) Delete(ctx context.Context, key cache.Key) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	sh := &s.shards[hash(&key)>>s.shift]
+	h := hash(&key)
+	sh := &s.shards[h>>s.shift]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if e := sh.entries[key]; e != nil {
+	if e := sh.find(h, &key); e != nil {
 		sh.remove(e)
 	}
 	return nil
@@ -188,7 +205,7 @@ func (s *Store) Stats() Stats {
 		sum.Expired += sh.stats.Expired
 		sum.Evicted += sh.stats.Evicted
 		sum.TooLarge += sh.stats.TooLarge
-		sum.Entries += len(sh.entries)
+		sum.Entries += sh.held
 		sum.Bytes += sh.small.bytes + sh.main.bytes
 		sh.mu.Unlock()
 	}

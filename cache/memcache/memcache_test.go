@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -178,12 +179,54 @@ func TestBoundedByBytes(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	s := one(10)
 	set(t, s, 1)
-	require.NoError(t, s.Set(t.Context(), key(1), make([]byte, 10_000-256), time.Hour))
+	require.NoError(t, s.Set(t.Context(), key(1), make([]byte, 9728), time.Hour)) // a size of the heap
 	err := s.Set(t.Context(), key(1), make([]byte, 10_000-255), time.Hour)
 	require.ErrorIs(t, err, cache.ErrTooLarge)
-	assert.ErrorContains(t, err, "9745 bytes; the most is 9744")
+	assert.ErrorContains(t, err, "a value of 9745 bytes takes 10001 of the 10000 of a shard")
+	require.NoError(t, s.Set(t.Context(), key(1), nil, time.Hour))
+	require.ErrorIs(t, s.Set(t.Context(), key(1), make([]byte, 9729), time.Hour), cache.ErrTooLarge, "it takes as much as 10,240 bytes")
 	assert.False(t, has(t, s, 1), "the value before is not the last that was set")
-	assert.Equal(t, uint64(1), s.Stats().TooLarge)
+	assert.Equal(t, uint64(2), s.Stats().TooLarge)
+
+	// However many shards are asked for, one holds an entry.
+	s = memcache.New(func(o *memcache.Options) { o.MaxBytes, o.Shards = 2000, 64 })
+	set(t, s, 1)
+	assert.True(t, has(t, s, 1))
+}
+
+// heap is what is in use after everything else was collected.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// The memory of a store is what MaxBytes says, whatever was in it before: values
+// of none, of a few and of many bytes, one after the other.
+func TestMemory(t *testing.T) {
+	const most = 8 << 20
+	base := heap()
+	s := memcache.New(func(o *memcache.Options) { o.MaxBytes = most })
+	next := 0
+	for _, phase := range []struct{ entries, bytes int }{
+		{40_000, 0}, {40_000, 0}, {400, 33_000}, {10_000, 1025}, {30_000, 100}, {100, 132_000}, {15_000, 500},
+	} {
+		value := make([]byte, phase.bytes)
+		for range phase.entries {
+			next++
+			require.NoError(t, s.Set(t.Context(), key(next), value, time.Hour))
+			if next%3 == 0 {
+				_, _ = s.Get(t.Context(), key(next))
+			}
+		}
+		used := float64(heap()-base-int64(cap(value))) / most
+		runtime.KeepAlive(value)
+		assert.Less(t, used, 1.1, "%d entries of %d bytes", phase.entries, phase.bytes)
+		assert.Greater(t, float64(s.Stats().Bytes)/most, 0.9, "and the store is full")
+	}
+	runtime.KeepAlive(s)
 }
 
 // The default clock is that of a synctest bubble, and nothing runs beside it.

@@ -10,8 +10,8 @@
 //	…
 //	shared := cache.FailOpen(store)
 //
-// The client is yours: its addresses, TLS, credentials, pool and hooks, and
-// closing it.
+// You make the client, with its addresses, TLS, credentials, pool and hooks, and you
+// close it.
 //
 // # Failures
 //
@@ -21,8 +21,8 @@
 //
 // # What is stored
 //
-// An entry is a Redis string named [Options].Prefix and then [cache.Key.String],
-// so an operator finds all of one tenant by SCAN with a pattern. Its content is
+// An entry is a Redis string named [Options].Prefix, a slash and
+// [cache.Key.String], so an operator finds all of one tenant by SCAN with a pattern. Its content is
 //
 //	"bkc1"                              4 bytes, the version of this form
 //	expiry                              8 bytes, milliseconds since 1970, big endian
@@ -32,6 +32,6 @@
 // The checksum is over the name, the expiry and the value. So whatever else is
 // found under the name, such as a value that was cut, was written by another
 // program, or is the answer to another command, is [cache.ErrCorrupt] and never
-// an answer. It is no protection against who can write to Redis; that is
+// an answer. It does not protect against those who can write to Redis; that is
 // [cache.Encrypted].
 package rediscache

@@ -23,14 +23,14 @@ type Client interface {
 	Del(ctx context.Context, keys ...string) *redis.IntCmd
 }
 
-// Options are those of a [Store]. The zero value of a field means its default.
+// Options are the options of a [Store]. The zero value of a field means its default.
 type Options struct {
-	// Prefix is what the names of all entries in Redis begin with. The default
-	// is "bedrockkit:".
+	// Prefix is what the names of all entries in Redis begin with; a slash
+	// follows it. The default is "bedrockkit:".
 	Prefix string
 
-	// Timeout bounds each operation, the dialling of a connection included. It
-	// needs a client with ContextTimeoutEnabled. The default is 100 ms.
+	// Timeout bounds each operation, including dialing a connection. It needs a client
+	// with ContextTimeoutEnabled. The default is 100 ms.
 	Timeout time.Duration
 
 	// MaxValueBytes bounds a value, both when it is stored and when it is read:
@@ -53,9 +53,9 @@ type Store struct {
 
 var _ cache.Store = (*Store)(nil)
 
-// New returns a store that uses a client. It is an error if the client is one of
-// go-redis without ContextTimeoutEnabled, since it would heed no timeout but
-// its own, of several seconds.
+// New returns a store that uses a client. It returns an error if the client is a
+// go-redis client without ContextTimeoutEnabled, because such a client uses only its
+// own timeout of several seconds.
 func New(client Client, optFns ...func(*Options)) (*Store, error) {
 	if !heedsContext(client) {
 		return nil, errors.New("rediscache: the client does not heed the timeouts of contexts; make it with ContextTimeoutEnabled: true")
@@ -89,7 +89,7 @@ func heedsContext(client Client) bool {
 	case *redis.Ring:
 		return c.Options().ContextTimeoutEnabled
 	}
-	return true // whoever made it knows
+	return true // its maker knows
 }
 
 const (
@@ -99,7 +99,7 @@ const (
 
 // Get implements [cache.Store].
 func (s *Store) Get(ctx context.Context, key cache.Key) (cache.Entry, error) {
-	name := s.options.Prefix + key.String()
+	name := s.options.Prefix + "/" + key.String()
 	// GETRANGE and not GET, so that whatever is there is read up to a bound.
 	// There it is as good as an empty string if there is nothing.
 	var stored []byte
@@ -140,7 +140,7 @@ func (s *Store) Set(ctx context.Context, key cache.Key, value []byte, ttl time.D
 		return fmt.Errorf("rediscache: set: %w: %d bytes; the most is %d", cache.ErrTooLarge, len(value), s.options.MaxValueBytes)
 	}
 	ttl = (min(ttl, math.MaxInt64-time.Millisecond) + time.Millisecond - 1).Truncate(time.Millisecond)
-	name := s.options.Prefix + key.String()
+	name := s.options.Prefix + "/" + key.String()
 	h := header(name, s.options.Now().Add(ttl).UnixMilli(), value)
 	stored := append(append(make([]byte, 0, headerSize+len(value)), h[:]...), value...)
 	return s.do(ctx, "set", func(ctx context.Context) error {
@@ -150,7 +150,7 @@ func (s *Store) Set(ctx context.Context, key cache.Key, value []byte, ttl time.D
 
 // Delete implements [cache.Store].
 func (s *Store) Delete(ctx context.Context, key cache.Key) error {
-	name := s.options.Prefix + key.String()
+	name := s.options.Prefix + "/" + key.String()
 	return s.do(ctx, "delete", func(ctx context.Context) error {
 		return s.client.Del(ctx, name).Err()
 	})

@@ -154,7 +154,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	var seen atomic.Int64
 	store := cache.FailOpen(remote, func(o *cache.FailOpenOptions) {
 		o.Cooldown = 10 * time.Millisecond
-		o.OnError = func(context.Context, cache.Op, cache.Key, error) { seen.Add(1) }
+		o.OnError = func(context.Context, error) { seen.Add(1) }
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -221,7 +221,7 @@ func TestPipelineWhileRedisIsKilled(t *testing.T) {
 	require.NoError(t, err)
 	store := cache.FailOpen(encrypted, func(o *cache.FailOpenOptions) { o.Cooldown = 10 * time.Millisecond })
 	answers := bedrockx.NewCache(store, func(o *bedrockx.CacheOptions) {
-		o.OnError = func(err error) { t.Error("a failure of Redis must not come this far:", err) }
+		o.OnError = func(_ context.Context, err error) { t.Error("a failure of Redis must not come this far:", err) }
 	})
 	defer answers.Close()
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) {
@@ -231,7 +231,7 @@ func TestPipelineWhileRedisIsKilled(t *testing.T) {
 		}
 	})
 	chat := converse.New(bedrockx.New(srv.Client(), func(o *bedrockx.Options) { o.Cache = answers }), func(o *converse.Options) {
-		o.Model, o.Temperature = "anthropic.claude-3-haiku-20240307-v1:0", new(float64)
+		o.Model, o.Temperature = "us.anthropic.claude-haiku-4-5-20251001-v1:0", new(float64)
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -307,6 +307,20 @@ func TestSlow(t *testing.T) {
 }
 
 // Whatever another program has left under the name is no answer.
+// Stores with different prefixes share no entry, whatever their keys are.
+func TestPrefixes(t *testing.T) {
+	c := client(t, start(t).Addr())
+	with := func(prefix string) *rediscache.Store {
+		return open(t, c, func(o *rediscache.Options) { o.Prefix = prefix })
+	}
+	set := cache.Key{Namespace: "b"}
+	require.NoError(t, with("a").Set(t.Context(), set, []byte("value"), time.Hour))
+	for prefix, key := range map[string]cache.Key{"ab": {}, "a/b": {}, "a/": {Namespace: "b"}, "b": {Namespace: "b"}} {
+		_, err := with(prefix).Get(t.Context(), key)
+		assert.ErrorIs(t, err, cache.ErrNotFound, prefix)
+	}
+}
+
 func TestRubbish(t *testing.T) {
 	srv := start(t)
 	c := client(t, srv.Addr())
@@ -317,14 +331,14 @@ func TestRubbish(t *testing.T) {
 		o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(passed) }
 	})
 	ctx := t.Context()
-	name := "bedrockkit:" + key.String()
+	name := "bedrockkit:/" + key.String()
 	require.NoError(t, s.Set(ctx, key, []byte("value"), time.Hour))
 	good, err := c.Get(ctx, name).Bytes()
 	require.NoError(t, err)
 	other := key
 	other.Tenant = "u"
 	require.NoError(t, s.Set(ctx, other, []byte("value"), time.Hour))
-	foreign, err := c.Get(ctx, "bedrockkit:"+other.String()).Bytes()
+	foreign, err := c.Get(ctx, "bedrockkit:/"+other.String()).Bytes()
 	require.NoError(t, err)
 
 	flipped := func(at int) string {

@@ -67,7 +67,8 @@ func createQueues(t *testing.T, api interface {
 // submit puts jobs on the queues: two are received too often, one waits.
 func submit(t *testing.T, api asyncq.QueueAPI, status asyncq.StatusStore) {
 	t.Helper()
-	p := asyncq.NewProducer[string](api, func(o *asyncq.ProducerOptions) { o.Status = status })
+	p, err := asyncq.NewProducer[string](api, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = defaultQueues, status })
+	require.NoError(t, err)
 	send := func(id string, priority asyncq.Priority) {
 		_, err := p.Submit(t.Context(), asyncq.Request[string]{ID: id, Priority: priority, Payload: "canary of " + id})
 		require.NoError(t, err)

@@ -4,6 +4,10 @@
 //
 //	bedrockcost -model us.anthropic.claude-sonnet-4-5-20250929-v1:0 -in 3 -out 12 -cache-read 13216 -cache-write-5m 25
 //
+// in one region, or in all that have a price of their own:
+//
+//	bedrockcost -model amazon.nova-2-lite-v1:0 -in 1000000 -out 1000000 -regions
+//
 // or forecasts what a workload costs, as a table, as JSON or as a chart of
 // where the money goes:
 //
@@ -26,6 +30,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -59,7 +64,7 @@ type arguments struct {
 	usage                       bedrockkit.Usage
 	tier, region, date, compare string
 	workload, table, svg        string
-	asJSON                      bool
+	asJSON, regions             bool
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -77,8 +82,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags.Int64Var(&a.usage.CacheWrite5mTokens, "cache-write-5m", 0, "input tokens written to it for five minutes")
 	flags.Int64Var(&a.usage.CacheWrite30mTokens, "cache-write-30m", 0, "input tokens written to it for thirty minutes")
 	flags.Int64Var(&a.usage.CacheWrite1hTokens, "cache-write-1h", 0, "input tokens written to it for an hour")
-	flags.StringVar(&a.tier, "tier", "standard", "tier that served: standard, priority, flex, batch, reserved or optimized")
-	flags.StringVar(&a.region, "region", "", "region that was called; empty is the price of most regions")
+	flags.StringVar(&a.tier, "tier", "standard", "tier that served: standard, priority, flex, batch, reserved, optimized or ultrafast")
+	flags.StringVar(&a.region, "region", "", "region that was called; empty is us-east-1 for bare ids, us. and global.")
+	flags.BoolVar(&a.regions, "regions", false, "price the usage in all regions that have a price of their own")
 	flags.StringVar(&a.date, "date", "", "day of the request, YYYY-MM-DD; empty is today")
 	flags.StringVar(&a.compare, "compare", "", "price the same usage with these models too, separated by commas")
 	flags.StringVar(&a.workload, "workload", "", "forecast the workload in this JSON file; - is standard input")
@@ -105,7 +111,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func (a *arguments) run(flags *flag.FlagSet, stdin io.Reader, stdout io.Writer) error {
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%w: %q is no flag; see -help", errUsage, flags.Arg(0))
+		return fmt.Errorf("%w: %q is not a flag; see -help", errUsage, flags.Arg(0))
 	}
 	var unfit, empty []string
 	flags.Visit(func(f *flag.Flag) {
@@ -148,13 +154,12 @@ func (a *arguments) run(flags *flag.FlagSet, stdin io.Reader, stdout io.Writer) 
 	return a.forecast(table, stdin, stdout)
 }
 
-// A region that has no price of its own has that of most, so a misspelt one would
-// not be found by its price.
+// A model that costs the same everywhere has a price in a misspelt region too.
 var regionPattern = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
 
 func checkRegion(region string) error {
 	if region != "" && !regionPattern.MatchString(region) {
-		return fmt.Errorf("%w: %q is no region of AWS, such as us-east-1", errUsage, region)
+		return fmt.Errorf("%w: %q is not a region of AWS, such as us-east-1", errUsage, region)
 	}
 	return nil
 }
@@ -165,7 +170,7 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 	if a.date != "" {
 		var err error
 		if date, err = time.Parse(time.DateOnly, a.date); err != nil {
-			return fmt.Errorf("%w: -date %q is no day YYYY-MM-DD", errUsage, a.date)
+			return fmt.Errorf("%w: -date %q is not a day YYYY-MM-DD", errUsage, a.date)
 		}
 	}
 	if err := checkRegion(a.region); err != nil {
@@ -173,6 +178,9 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 	}
 	options := func(o *pricing.CostOptions) {
 		o.Tier, o.Region, o.Date = bedrockkit.ServiceTier(a.tier), a.region, date
+	}
+	if a.regions {
+		return a.everywhere(table, options, stdout)
 	}
 	b, err := table.Breakdown(bedrockkit.ModelID(a.model), a.usage, options)
 	if err != nil {
@@ -204,7 +212,7 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 		return printJSON(stdout, out)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "$%s\n", b.Total)
+	fmt.Fprintf(w, "$%s\n%s\n", b.Total, conditions(&b))
 	for _, l := range b.Lines {
 		fmt.Fprintf(w, "  %s\t%d\tat $%s per million\t$%s\t%s\n", l.Dimension, l.Units, l.Rate, l.Amount, strings.Join(l.Sources, ", "))
 	}
@@ -219,6 +227,108 @@ func (a *arguments) price(table *pricing.Table, stdout io.Writer) error {
 		fmt.Fprintf(w, "  %s\t$%s\n", c.Model, c.Cost)
 	}
 	return w.Flush()
+}
+
+// conditions are those that a price was found by.
+func conditions(b *pricing.Breakdown) string {
+	s := fmt.Sprintf("%s, scope %s, tier %s", b.Model, b.Scope, b.Tier)
+	if b.Region != "" {
+		s += ", in " + b.Region
+	}
+	if b.Day != "" {
+		s += ", on " + b.Day
+	}
+	return s
+}
+
+// everywhere prints what one usage costs in each region that some price of the
+// model is for, the cheapest first.
+func (a *arguments) everywhere(table *pricing.Table, options func(*pricing.CostOptions), stdout io.Writer) error {
+	if a.region != "" || a.compare != "" {
+		return fmt.Errorf("%w: -regions has no meaning with -region or -compare", errUsage)
+	}
+	if _, known := table.Model(bedrockkit.ModelID(a.model)); !known {
+		_, err := table.Cost(bedrockkit.ModelID(a.model), a.usage, options)
+		return err
+	}
+	type priced struct {
+		Region string         `json:"region"`
+		Cost   pricing.Amount `json:"cost"`
+		Error  string         `json:"error,omitempty"`
+		err    error
+	}
+	var all []priced
+	named := table.Regions(bedrockkit.ModelID(a.model))
+	asked := append([]string(nil), named...)
+	other, ok := unnamed(bedrockkit.ModelID(a.model), named)
+	others := "all others"
+	if len(named) == 0 {
+		others = "all regions"
+	}
+	if ok {
+		asked = append(asked, others)
+	}
+	found := false
+	for _, r := range asked {
+		cost, err := table.Cost(bedrockkit.ModelID(a.model), a.usage, options, func(o *pricing.CostOptions) {
+			if o.Region = r; r == others {
+				o.Region = other
+			}
+		})
+		p := priced{Region: r, Cost: cost, err: err}
+		if err != nil {
+			p.Error = "no rate"
+			if !errors.Is(err, pricing.ErrNoRate) {
+				return err
+			}
+		}
+		found = found || err == nil
+		all = append(all, p)
+	}
+	if !found {
+		if _, err := table.Cost(bedrockkit.ModelID(a.model), a.usage, options); err != nil {
+			return err // which names no region that there is not
+		}
+		return all[0].err
+	}
+	slices.SortStableFunc(all, func(x, y priced) int {
+		if (x.err != nil) != (y.err != nil) {
+			return len(x.Error) - len(y.Error) // those without a price last
+		}
+		return x.Cost.Cmp(y.Cost)
+	})
+	if a.asJSON {
+		return printJSON(stdout, all)
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for _, p := range all {
+		if p.err != nil {
+			fmt.Fprintf(w, "%s\t%s\n", p.Region, p.Error)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t$%s\n", p.Region, p.Cost)
+	}
+	return w.Flush()
+}
+
+// unnamed is a region that no row names: its price is that of all such regions.
+// For the profile of a geography it is one that the profile is called from, if
+// there is one, or empty where no region has a price of its own.
+func unnamed(model bedrockkit.ModelID, named []string) (region string, ok bool) {
+	ident, err := model.Parse()
+	if err != nil || ident.Scope != bedrockkit.ScopeGeographic {
+		return "aa-another-1", true
+	}
+	c, _ := bedrockkit.Capabilities(model)
+	profile, _ := c.Profile(ident.Prefix)
+	for _, route := range profile.Routes {
+		for _, region := range route.From {
+			if !slices.Contains(named, region) {
+				return region, true
+			}
+		}
+	}
+	return "", len(named) == 0
 }
 
 // forecast prints what a workload costs.

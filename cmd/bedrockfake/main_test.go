@@ -79,6 +79,29 @@ func TestAPIKey(t *testing.T) {
 	require.NoError(t, stop())
 }
 
+// Ended models and models of one's own answer if they are let.
+func TestModels(t *testing.T) {
+	ask := func(url, model string) int {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", url+"/model/"+model+"/converse",
+			strings.NewReader(`{"messages":[{"role":"user","content":[{"text":"Hi"}]}],"inferenceConfig":{"maxTokens":1000000}}`))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer x")
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	const ended = "anthropic.claude-3-haiku-20240307-v1:0"
+	url, stop := start(t)
+	assert.Equal(t, 404, ask(url, ended))
+	assert.Equal(t, 400, ask(url, "example.own-v1:0"))
+	require.NoError(t, stop())
+	url, stop = start(t, "-allow-ended", "-ignore", "max_tokens", "-model", "example.own-v1:0")
+	assert.Equal(t, 200, ask(url, ended))
+	assert.Equal(t, 200, ask(url, "example.own-v1:0"))
+	require.NoError(t, stop())
+}
+
 // A program whose URL nobody can read ends.
 func TestNoOutput(t *testing.T) {
 	r, w := io.Pipe()
@@ -98,6 +121,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"-fault", "nonsense"}, "no such setting"},
 		{[]string{"-script", "does-not-exist.json"}, "does-not-exist.json"},
 		{[]string{"-script", broken}, "broken.json: reading a script"},
+		{[]string{"-ignore", "all"}, `there is no rule "all"`},
 		{[]string{"extra"}, `unexpected argument "extra"`},
 	} {
 		var stderr bytes.Buffer

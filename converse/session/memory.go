@@ -11,21 +11,20 @@ import (
 	"github.com/mangaassist/bedrockkit/converse"
 )
 
-// MemoryOptions are those of a [Memory]. The zero value of a field means its
-// default.
+// MemoryOptions are the options of a [MemoryStore]. The zero value of a field means
+// its default.
 type MemoryOptions struct {
-	// MaxBytes bounds the histories together, as JSON. When it is reached,
-	// those that were not used for the longest time are dropped. The default
-	// is 64 MiB.
+	// MaxBytes bounds the size of all histories together, as JSON. When it is reached,
+	// the least recently used histories are dropped. The default is 64 MiB.
 	MaxBytes int
 
-	// TTL is how long a history lives after it was saved. The default is
-	// without end.
+	// TTL is how long a history is kept after it was saved. By default it never
+	// expires.
 	TTL time.Duration
 }
 
-// A Memory is a [Store] in memory, for one process and for tests.
-type Memory struct {
+// A MemoryStore is a [Store] in memory, for one process and for tests.
+type MemoryStore struct {
 	options MemoryOptions
 
 	mu    sync.Mutex
@@ -39,11 +38,12 @@ type memoryEntry struct {
 	id      string
 	data    []byte // JSON, so that nobody shares a slice with the store
 	version int64
+	busy    time.Time
 	expires time.Time // zero: never
 }
 
-// NewMemory returns an empty store.
-func NewMemory(optFns ...func(*MemoryOptions)) *Memory {
+// NewMemoryStore returns an empty store.
+func NewMemoryStore(optFns ...func(*MemoryOptions)) *MemoryStore {
 	var o MemoryOptions
 	for _, fn := range optFns {
 		fn(&o)
@@ -51,11 +51,11 @@ func NewMemory(optFns ...func(*MemoryOptions)) *Memory {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 64 << 20
 	}
-	return &Memory{options: o, byID: map[string]*list.Element{}, order: list.New()}
+	return &MemoryStore{options: o, byID: map[string]*list.Element{}, order: list.New()}
 }
 
 // Load returns a history, or [ErrNotFound].
-func (m *Memory) Load(ctx context.Context, id string) (History, error) {
+func (m *MemoryStore) Load(ctx context.Context, id string) (History, error) {
 	if err := check(ctx, id); err != nil {
 		return History{}, err
 	}
@@ -66,7 +66,7 @@ func (m *Memory) Load(ctx context.Context, id string) (History, error) {
 		return History{}, ErrNotFound
 	}
 	m.order.MoveToFront(m.byID[id])
-	data, h := e.data, History{Version: e.version} // the data is never changed
+	data, h := e.data, History{Version: e.version, Busy: e.busy} // the data is never changed
 	m.mu.Unlock()
 	if err := json.Unmarshal(data, &h.Messages); err != nil {
 		return History{}, fmt.Errorf("session: reading a history: %w", err)
@@ -74,8 +74,9 @@ func (m *Memory) Load(ctx context.Context, id string) (History, error) {
 	return h, nil
 }
 
-// Save stores a history. One that is larger than MaxBytes is [ErrTooLarge].
-func (m *Memory) Save(ctx context.Context, id string, h History) (int64, error) {
+// Save stores a history. It returns [ErrTooLarge] if the history is larger than
+// MaxBytes.
+func (m *MemoryStore) Save(ctx context.Context, id string, h History) (int64, error) {
 	if err := check(ctx, id); err != nil {
 		return 0, err
 	}
@@ -91,16 +92,42 @@ func (m *Memory) Save(ctx context.Context, id string, h History) (int64, error) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	stored := int64(0)
-	if e := m.find(id); e != nil {
-		stored = e.version
-	}
-	if stored != h.Version {
+	if m.version(id) != h.Version {
 		return 0, ErrConflict
 	}
+	return m.put(id, data, time.Time{}), nil
+}
+
+// Claim sets the time until which a request has claimed a session.
+func (m *MemoryStore) Claim(ctx context.Context, id string, version int64, until time.Time) (int64, error) {
+	if err := check(ctx, id); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.version(id) != version {
+		return 0, ErrConflict
+	}
+	data := []byte("[]")
+	if e := m.find(id); e != nil {
+		data = e.data
+	}
+	return m.put(id, data, until), nil
+}
+
+// version is that of a stored history, 0 if there is none.
+func (m *MemoryStore) version(id string) int64 {
+	if e := m.find(id); e != nil {
+		return e.version
+	}
+	return 0
+}
+
+// put stores an entry and returns its version.
+func (m *MemoryStore) put(id string, data []byte, busy time.Time) int64 {
 	m.remove(id)
 	m.last++
-	e := &memoryEntry{id: id, data: data, version: m.last}
+	e := &memoryEntry{id: id, data: data, version: m.last, busy: busy}
 	if m.options.TTL > 0 {
 		e.expires = time.Now().Add(m.options.TTL)
 	}
@@ -109,11 +136,11 @@ func (m *Memory) Save(ctx context.Context, id string, h History) (int64, error) 
 	for m.bytes > m.options.MaxBytes {
 		m.remove(m.order.Back().Value.(*memoryEntry).id)
 	}
-	return e.version, nil
+	return e.version
 }
 
 // Delete removes a history.
-func (m *Memory) Delete(ctx context.Context, id string) error {
+func (m *MemoryStore) Delete(ctx context.Context, id string) error {
 	if err := check(ctx, id); err != nil {
 		return err
 	}
@@ -131,7 +158,7 @@ func check(ctx context.Context, id string) error {
 }
 
 // find is the entry of an id; one that has expired is removed.
-func (m *Memory) find(id string) *memoryEntry {
+func (m *MemoryStore) find(id string) *memoryEntry {
 	element := m.byID[id]
 	if element == nil {
 		return nil
@@ -144,7 +171,7 @@ func (m *Memory) find(id string) *memoryEntry {
 	return e
 }
 
-func (m *Memory) remove(id string) {
+func (m *MemoryStore) remove(id string) {
 	element := m.byID[id]
 	if element == nil {
 		return

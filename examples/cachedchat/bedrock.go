@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
 	"strings"
 	"time"
@@ -17,6 +18,10 @@ import (
 // real one in the account of the AWS configuration.
 func connect(answers *bedrockx.Cache) (client *bedrockx.Client, closeBedrock func()) {
 	backend := flag.String("bedrock", "fake", "`fake` (no account) or aws (your account, which costs money)")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "cachedchat answers what customers ask again and again from a cache.\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	options := func(o *bedrockx.Options) { o.Cache = answers }
 	switch *backend {

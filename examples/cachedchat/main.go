@@ -30,8 +30,8 @@ func main() {
 	defer closeBedrock()
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.System = "You help the customers of a manga shop, in one sentence."
-		o.Temperature = new(float64) // 0: only then an answer is kept, unless Caching.AnyTemperature is set
+		o.System = converse.Texts("You help the customers of a manga shop, in one sentence.")
+		o.Temperature = new(float64) // 0: only then an answer is kept, unless CachePolicy.AnyTemperature is set
 	})
 
 	fmt.Println("Tokyo, streamed:")
@@ -59,9 +59,7 @@ func request(question string) converse.Request {
 
 // of says whose call it is. No tenant gets an answer of another.
 func of(tenant string) func(*converse.Options) {
-	return func(o *converse.Options) {
-		o.Call = append(o.Call, func(o *bedrockx.Options) { o.Tenant = tenant })
-	}
+	return converse.Call(func(o *bedrockx.Options) { o.Tenant = tenant })
 }
 
 func ask(chat *converse.Client, tenant, question string) {

@@ -1,6 +1,5 @@
-// Command hello asks a model one question and prints the answer as it comes,
-// with what it cost. It needs no account: Bedrock is a fake one inside the
-// program, unless it is run with -bedrock aws.
+// Command hello asks a model one question and prints the answer as it comes, with
+// what it cost. Bedrock is a fake one inside the program: it needs no account.
 package main
 
 import (
@@ -8,13 +7,20 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/mangaassist/bedrockkit/bedrocktest"
+	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/converse"
 )
 
 func main() {
-	client, closeBedrock := connect() // bedrockx.NewFromConfig(cfg), or a fake
-	defer closeBedrock()
-	chat := converse.New(client, func(o *converse.Options) {
+	fake, err := bedrocktest.New() // a Bedrock inside this program
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer fake.Close()
+	fake.Reply(bedrocktest.Text("ワンピース (One Piece) by Eiichiro Oda: pirates, friendship and a very long voyage."))
+
+	chat := converse.New(bedrockx.New(fake.Client()), func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	})
 	question := converse.User("Which action manga should I read first?")
@@ -22,7 +28,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Print(ev.Text)
+		fmt.Print(ev.Text) // as it comes
 		if ev.Result != nil {
 			fmt.Printf("\n%d tokens for $%s\n", ev.Result.Usage.Total(), ev.Result.Cost)
 		}

@@ -33,7 +33,7 @@ func main() {
 	defer closeBedrock()
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.System = "You read the mail of a manga store."
+		o.System = converse.Texts("You read the mail of a manga store.")
 	})
 	order, result, err := converse.Generate[order](context.Background(), chat, converse.Request{
 		Messages: []converse.Message{converse.User(mail)},

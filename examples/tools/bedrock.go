@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -15,6 +16,10 @@ import (
 // real one in the account of the AWS configuration.
 func connect() (client *bedrockx.Client, closeBedrock func()) {
 	backend := flag.String("bedrock", "fake", "`fake` (no account) or aws (your account, which costs money)")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "tools lets a model use two tools of a manga store.\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	switch *backend {
 	case "fake":

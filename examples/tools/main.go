@@ -36,7 +36,7 @@ func checkStock(_ context.Context, q stockQuery) (map[string]int, error) {
 	defer mu.Unlock()
 	copies, ok := stock[q.Title]
 	if !ok {
-		// The model is told this, and can mend its call. Of any other error it
+		// The model reads this, and can fix its call. Of any other error it
 		// learns only that the tool failed.
 		return nil, converse.Tellf("no manga has the title %q; leave out volume and subtitle", q.Title)
 	}
@@ -71,10 +71,10 @@ func main() {
 	defer closeBedrock()
 	chat := converse.New(client, func(o *converse.Options) {
 		o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
-		o.System = "You are the assistant of a manga store."
-		o.Tools = []converse.Function{
-			converse.Tool("check_stock", "Says how many copies of a manga are in stock.", checkStock),
-			converse.Tool("reserve", "Reserves copies of a manga for the customer.", reserve,
+		o.System = converse.Texts("You are the assistant of a manga store.")
+		o.Tools = []converse.Tool{
+			converse.NewTool("check_stock", "Says how many copies of a manga are in stock.", checkStock),
+			converse.NewTool("reserve", "Reserves copies of a manga for the customer.", reserve,
 				func(o *converse.ToolOptions) { o.Approval = true }),
 		}
 		o.Approve = approve

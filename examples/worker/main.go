@@ -33,6 +33,10 @@ func main() {
 	kills := flag.Int("kills", 1, "how many workers are killed on the way")
 	services := flag.String("work", "", "be a worker, with the services at this `URL`; the program starts itself so")
 	results := flag.String("results", "", "the `folder` of the results, with -work")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "worker submits analyses to a queue and kills the workers that do them. It needs no account.\n\n")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -50,9 +54,21 @@ func main() {
 	}
 }
 
+// queueNames are the queues of this program. No request has a group, so there is
+// no ordered one.
+var queueNames = asyncq.Queues{
+	High:       "manga-fm-high-priority",
+	Normal:     "manga-fm-normal",
+	Low:        "manga-fm-low-priority",
+	DeadLetter: "manga-fm-dlq",
+}
+
 // submit accepts the analyses: their statuses are stored, and their messages sent.
 func submit(ctx context.Context, aws *services, n int) ([]string, error) {
-	producer := asyncq.NewProducer[asyncq.Inference](aws.queues, func(o *asyncq.ProducerOptions) { o.Status = aws.status })
+	producer, err := asyncq.NewProducer[asyncq.Inference](aws.queues, func(o *asyncq.ProducerOptions) { o.Queues, o.Status = queueNames, aws.status })
+	if err != nil {
+		return nil, err
+	}
 	var requests []asyncq.Request[asyncq.Inference]
 	for i := range n {
 		requests = append(requests, asyncq.Request[asyncq.Inference]{
@@ -71,7 +87,7 @@ func submit(ctx context.Context, aws *services, n int) ([]string, error) {
 	return ids, nil
 }
 
-// work does jobs until the context ends, or whoever started the process.
+// work does jobs until the context ends, or the process that started this one.
 func work(ctx context.Context, url, folder string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -86,8 +102,7 @@ func work(ctx context.Context, url, folder string) error {
 	chat := converse.New(aws.bedrock, func(o *converse.Options) { o.Model = "us.anthropic.claude-haiku-4-5-20251001-v1:0" })
 	worker := asyncq.NewWorker(aws.queues, asyncq.Infer(chat), func(o *asyncq.WorkerOptions) {
 		o.Status, o.Results = aws.status, aws.results
-		o.Queues = asyncq.DefaultQueues
-		o.Queues.Ordered = "" // no request here has a group
+		o.Queues = queueNames
 		o.Concurrency = 4
 		o.Visibility = 3 * time.Second // short, as somebody watches; it is how long a killed worker's jobs wait
 	})
@@ -144,7 +159,7 @@ func run(ctx context.Context, out io.Writer, jobs, kills int) error {
 		}
 	}
 	dead := 0
-	for _, err := range asyncq.NewDeadLetters(aws.queues, asyncq.DefaultQueues, aws.status).List(ctx) {
+	for _, err := range asyncq.NewDeadLetters(aws.queues, queueNames, aws.status).List(ctx) {
 		if err != nil {
 			return err
 		}
@@ -201,7 +216,7 @@ type process struct {
 	ended  chan struct{}
 }
 
-// start starts a worker. Where it ends and was not killed, fail is told.
+// start starts a worker. If it ends and was not killed, fail is called.
 func start(ctx context.Context, url, folder string, fail func(error)) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -52,7 +52,7 @@ func dial(url, folder string) (*services, error) {
 // serve serves the services on loopback until the returned function is called.
 func serve(ctx context.Context) (url string, stop func(), err error) {
 	queues := memqueue.New()
-	q := asyncq.DefaultQueues
+	q := queueNames
 	for _, name := range []string{q.High, q.Normal, q.Low, q.DeadLetter} {
 		if _, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name)}); err != nil {
 			return "", nil, err
@@ -95,7 +95,7 @@ const maxStatusBytes = 1 << 20
 // statusServer serves a store of statuses: POST create, get and update.
 type statusServer struct{ store asyncq.StatusStore }
 
-// statusCodes are how the errors of a store are told.
+// statusCodes are how the errors of a store are sent.
 var statusCodes = []struct {
 	code int
 	err  error

@@ -100,8 +100,12 @@ func (r *Reader) next() error {
 	prelude := r.buf[r.off : r.off+preludeLen]
 	total := binary.BigEndian.Uint32(prelude)
 	headers := binary.BigEndian.Uint32(prelude[4:])
-	// The lengths first: a bound that is broken is told as such, whatever
-	// the checksum says.
+	// The checksum first: what is not a frame at all, as a proxy's page, claims
+	// any length.
+	sum := checksum(0, prelude[:8])
+	if sum != binary.BigEndian.Uint32(prelude[8:]) {
+		return fmt.Errorf("%w in the prelude", ErrChecksum)
+	}
 	switch {
 	case total < minFrame:
 		return fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
@@ -111,10 +115,6 @@ func (r *Reader) next() error {
 		return fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
 	case headers > MaxHeaders:
 		return fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
-	}
-	sum := checksum(0, prelude[:8])
-	if sum != binary.BigEndian.Uint32(prelude[8:]) {
-		return fmt.Errorf("%w in the prelude", ErrChecksum)
 	}
 	n := int(total)
 	if err := r.fill(n); err != nil {

@@ -1,19 +1,19 @@
-// Package jsonscan reads JSON of a known shape in one pass and without
-// allocating: the events of streams that come for every token, and plain
-// answers. What it does not know it refuses, and encoding/json reads it.
+// Package jsonscan is the one lexer of JSON here. A Scanner reads JSON of a known
+// shape in one pass and without allocating: the events of streams that come for
+// every token, and plain answers; what it does not know it refuses, and
+// encoding/json reads it. The functions go through any JSON: they skip values,
+// list members, and read and write strings without losing a lone surrogate.
 package jsonscan
 
 import (
 	"bytes"
-	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // A Scanner stands at a place in JSON. Its methods take what comes next and
 // report whether it is what they are for; after one that has failed the scanner
 // is of no more use. It may refuse what is right, but never takes what is wrong,
-// save for a string whose text is not asked for: that is not unescaped.
+// except for a string whose text is not asked for: that is not unescaped.
 type Scanner struct {
 	b  []byte
 	at int
@@ -23,17 +23,13 @@ type Scanner struct {
 func New(data []byte) Scanner { return Scanner{b: data} }
 
 func (s *Scanner) space() {
-	for s.at < len(s.b) {
-		switch s.b[s.at] {
-		case ' ', '\t', '\n', '\r':
-			s.at++
-		default:
-			return
-		}
+	if s.at < len(s.b) && s.b[s.at] > ' ' {
+		return
 	}
+	s.at = SkipSpace(s.b, s.at)
 }
 
-// Take takes a byte that is no part of a value: a brace, a comma.
+// Take takes a byte that is not a part of a value: a brace, a comma.
 func (s *Scanner) Take(c byte) bool {
 	s.space()
 	if s.at < len(s.b) && s.b[s.at] == c {
@@ -120,6 +116,17 @@ func (s *Scanner) Name() bool {
 	return ok && Plain(raw)
 }
 
+// Value takes any value and returns its bytes.
+func (s *Scanner) Value() (raw []byte, ok bool) {
+	s.space()
+	end := SkipValue(s.b, s.at, 0)
+	if end < 0 {
+		return nil, false
+	}
+	raw, s.at = s.b[s.at:end], end
+	return raw, true
+}
+
 // List calls item for each value of a list, the scanner standing at it, until
 // item refuses one.
 func (s *Scanner) List(item func() bool) bool {
@@ -185,7 +192,7 @@ func Plain(raw []byte) bool {
 }
 
 // AppendString appends the text of a raw string to dst. It fails at what
-// encoding/json refuses or replaces: control characters, bytes that are no
+// encoding/json refuses or replaces: control characters, bytes that are not
 // UTF-8, escapes that are none and lone surrogates.
 func AppendString(dst, raw []byte) ([]byte, bool) {
 	ascii := true
@@ -210,6 +217,7 @@ func appendEscaped(dst, raw []byte, i int) ([]byte, bool) {
 		return dst, false
 	}
 	dst = append(dst, raw[:i]...)
+	var out [utf8.UTFMax]byte
 	for i < len(raw) {
 		c := raw[i]
 		if c < 0x20 {
@@ -220,51 +228,12 @@ func appendEscaped(dst, raw []byte, i int) ([]byte, bool) {
 			i++
 			continue
 		}
-		if i+1 >= len(raw) {
+		n, width := unescape(out[:], raw[i:])
+		if n == 0 || surrogate(string(out[:width])) != 0 {
 			return dst, false
 		}
-		i += 2
-		switch raw[i-1] {
-		case '"', '\\', '/':
-			dst = append(dst, raw[i-1])
-		case 'b':
-			dst = append(dst, '\b')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'r':
-			dst = append(dst, '\r')
-		case 't':
-			dst = append(dst, '\t')
-		case 'u':
-			r, ok := hex4(raw[i:])
-			if !ok {
-				return dst, false
-			}
-			i += 4
-			if utf16.IsSurrogate(r) {
-				if i+2 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
-					return dst, false
-				}
-				low, ok := hex4(raw[i+2:])
-				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-					return dst, false
-				}
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, r)
-		default:
-			return dst, false
-		}
+		dst = append(dst, out[:width]...)
+		i += n
 	}
 	return dst, true
-}
-
-func hex4(b []byte) (rune, bool) {
-	if len(b) < 4 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(b[:4]), 16, 16)
-	return rune(n), err == nil
 }

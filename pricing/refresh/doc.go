@@ -1,7 +1,7 @@
 // Package refresh makes a newer price table from the AWS Price List.
 //
 // The Price List is served by the Query API, whose pages a [Products] returns,
-// and as bulk files, which [ReadBulk] reads. Both hold the same products:
+// and as bulk files, which [List.ReadBulk] reads. Both hold the same products:
 //
 //	list := refresh.New(pricing.Default().Data())
 //	err := list.Fetch(ctx, products)              // or list.ReadBulk(file)
@@ -13,7 +13,7 @@
 // No attribute of a product holds a model id, so names are looked up in a table
 // of aliases, exactly. A name, a usage type or a unit that is not known is
 // refused, and so are two products that state different prices of one thing;
-// [List.Refused] tells each with its reason. What was refused keeps the price
+// [List.Refused] has each with its reason. What was refused keeps the price
 // that the older table has.
 //
 // # Three services

@@ -68,7 +68,7 @@ func refreshed(t *testing.T, optFns ...func(*refresh.Options)) (*refresh.List, p
 func show(changes []refresh.Change) []string {
 	var out []string
 	for _, c := range changes {
-		s := fmt.Sprintf("%s %s %s%s %s:", c.Model, c.Scope, c.Tier, c.Region, c.Dimension)
+		s := fmt.Sprintf("%s %s %s %s %s:", c.Model, c.Scope, c.Tier, c.Region, c.Dimension)
 		for _, r := range []*pricing.Rate{c.Old, c.New} {
 			if r == nil {
 				s += " -"
@@ -84,13 +84,11 @@ func show(changes []refresh.Change) []string {
 func TestRefresh(t *testing.T) {
 	_, data := refreshed(t)
 	assert.Equal(t, []string{
-		"amazon.nova-2-lite global flex input: - 0.15",
-		"anthropic.claude-haiku-4-5 geographic eu-west-2 output: - 5.9",
-		"anthropic.claude-haiku-4-5 global  input: 1 0.9",
-		"anthropic.claude-haiku-4-5 gov  input: - 1.2",
-		"anthropic.claude-haiku-4-5 region eu-west-2 output: - 5.9",
-		"qwen.qwen3-32b geographic batch input: - 0.075",
-		"qwen.qwen3-32b region batch input: - 0.075",
+		"amazon.nova-2-lite global flex us-east-1 input: - 0.15",
+		"anthropic.claude-haiku-4-5 geographic  eu-west-2 output: - 5.9",
+		"anthropic.claude-haiku-4-5 global   input: 1 0.9",
+		"anthropic.claude-haiku-4-5 gov   input: - 1.2",
+		"anthropic.claude-haiku-4-5 region  eu-west-2 output: - 5.9",
 	}, show(refresh.Diff(pricing.Default().Data(), data)))
 	assert.Equal(t, "2026-10-01", data.Sources["aws-price-list 2026-10-01"].Date)
 	assert.NotContains(t, pricing.Default().Data().Sources, "aws-price-list 2026-10-01", "the base is left alone")
@@ -142,7 +140,7 @@ func TestRefused(t *testing.T) {
 		got[r.SKU] = r.Reason
 	}
 	for sku, want := range map[string]string{
-		"N4": "price of zero", "N6": "no inference of a base model", "N7": "no inference of a base model",
+		"N4": "price of zero", "N6": "not inference of a base model", "N7": "not inference of a base model",
 		"U1": `unit "1K characters"`, "U2": `inference type "Input Image Token Count" is not known`,
 		"HC": "is not known", "HD": "is not known", "X1": `no alias for the model "claude nobody knows"`,
 		"O4": "long-context price", "O5": `unit "Units"`, "O7": "contradicts O6",
@@ -183,7 +181,7 @@ func TestAddRefuses(t *testing.T) {
 		"finer than a rate":     {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, term(`{"unit":"1M tokens","pricePerUnit":{"USD":"0.0000000001"}}`), "invalid decimal"},
 		"brackets of volume":    {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens"`, `{"OnDemand":{"T":{"priceDimensions":{"A":{"unit":"1K tokens","pricePerUnit":{"USD":"2"}},"B":{"unit":"1K tokens","pricePerUnit":{"USD":"1"}}}}}}`, "more than one price"},
 		"no region":             {`"model":"Nova Micro","usagetype":"x"`, cent, "no region"},
-		"another feature":       {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens","feature":"Custom Model Import"`, cent, "is no inference"},
+		"another feature":       {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens","feature":"Custom Model Import"`, cent, "is not inference"},
 		"tiers that disagree":   {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens flex","service_tier":"batch"`, cent, "service tier"},
 		"an unknown tier":       {micro + `,"usagetype":"USE1-x","inferenceType":"Input tokens","service_tier":"express"`, cent, "is not known"},
 		"another cross-region":  {micro + `,"usagetype":"USE1-x-cross-region-moon","inferenceType":"Input tokens"`, cent, "is not known"},
@@ -208,9 +206,9 @@ func TestAddRefuses(t *testing.T) {
 	data, err := list.Data(october)
 	require.NoError(t, err)
 	assert.Equal(t, []string{
-		"amazon.nova-micro global flex output: - 0.07",
-		"cohere.rerank-v3-5 geographic  query: 2000 3000",
-		"cohere.rerank-v3-5 region  query: 2000 3000",
+		"amazon.nova-micro global flex us-east-1 output: - 0.07",
+		"cohere.rerank-v3-5 geographic  us-east-1 query: 2000 3000",
+		"cohere.rerank-v3-5 region  us-east-1 query: 2000 3000",
 	}, show(refresh.Diff(pricing.Default().Data(), data)))
 }
 
@@ -252,8 +250,10 @@ func FuzzAdd(f *testing.F) {
 	for _, p := range products(f) {
 		f.Add([]byte(p))
 	}
+	base := base(pricing.Row{Rates: input("3")})
+	base.Models = append(base.Models, pricing.Default().Data().Models...)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		list := refresh.New(pricing.Default().Data())
+		list := refresh.New(base)
 		if list.Add(data) != nil {
 			return
 		}

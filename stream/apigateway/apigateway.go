@@ -4,20 +4,21 @@
 //	api := apigatewaymanagementapi.NewFromConfig(cfg, func(o *apigatewaymanagementapi.Options) {
 //		o.BaseEndpoint = aws.String("https://abc123.execute-api.us-east-1.amazonaws.com/prod")
 //	})
-//	err := stream.Write(ctx, s, apigateway.Connection(api, connectionID), func(o *stream.WriteOptions) {
-//		o.Coalesce = 50 * time.Millisecond // each message is a request that is paid for
-//	})
+//	err := stream.Write(ctx, answer, apigateway.Connection(api, connectionID))
 //	if errors.Is(err, apigateway.ErrGone) {
 //		… // the reader has left; the model was stopped
 //	}
+//
+// Each message is a request. It is billed, and counts toward the 10,000 requests a
+// second that an account has in a region for all its APIs. So text that arrives within
+// 250 ms is sent as one message.
 package apigateway
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
@@ -26,11 +27,11 @@ import (
 	"github.com/mangaassist/bedrockkit/stream"
 )
 
-// ErrGone is the error of a connection that was closed, or never was: the
-// service answers 410 to both. The SDK's error stays reachable with errors.As.
+// ErrGone is the error of a connection that was closed or never existed; the service
+// answers 410 to both. errors.As finds the SDK's error.
 var ErrGone = errors.New("the connection is gone")
 
-// MaxMessage is the most bytes of one message; the service refuses more
+// MaxMessage is the maximum size of one message in bytes. The service refuses more
 // (API Gateway quotas, WebSocket APIs: message payload size).
 const MaxMessage = 128 << 10
 
@@ -40,31 +41,36 @@ type PostToConnectionAPI interface {
 	PostToConnection(context.Context, *apigatewaymanagementapi.PostToConnectionInput, ...func(*apigatewaymanagementapi.Options)) (*apigatewaymanagementapi.PostToConnectionOutput, error)
 }
 
-// Connection is a sink for [stream.Write] that posts each message as JSON to
-// one connection. Its error ends the answer, so a reader that has gone stops
-// the model. Retries are those of the SDK's client.
+// Connection returns a sink for [stream.Write] that posts each message as JSON to one
+// connection. If a post fails, the answer ends; so if the reader has gone, the model
+// is stopped. The SDK's client retries.
+//
+// It waits 250 ms for more text before it posts a message; Sink.Coalesce and
+// stream.WriteOptions.Coalesce change that. A message has at most 32 KiB, which API
+// Gateway meters as one message; Sink.MaxMessage may be up to [MaxMessage]. API
+// Gateway closes a connection that is idle for ten minutes: for answers that may be
+// silent for so long, set stream.WriteOptions.Heartbeat.
 func Connection(api PostToConnectionAPI, connectionID string) stream.Sink {
-	return func(ctx context.Context, m stream.Message) error {
-		if connectionID == "" {
-			return errors.New("the connection id is empty")
-		}
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
-		enc.SetEscapeHTML(false) // or a page's source would take six times its room in MaxMessage
-		if err := enc.Encode(m); err != nil {
-			return err
-		}
-		data := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-		if len(data) > MaxMessage {
-			return fmt.Errorf("a message of %d bytes; the service takes %d: lower WriteOptions.MaxPending", len(data), MaxMessage)
-		}
-		_, err := api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
-			ConnectionId: aws.String(connectionID), Data: data,
-		})
-		var gone *types.GoneException
-		if errors.As(err, &gone) {
-			return fmt.Errorf("%w: %w", ErrGone, err)
-		}
-		return err
+	sink := stream.JSON(func(ctx context.Context, data []byte) error { return Post(ctx, api, connectionID, data) })
+	sink.Coalesce, sink.MaxMessage = 250*time.Millisecond, 32<<10
+	return sink
+}
+
+// Post posts your own data to a connection, as one message of at most [MaxMessage]
+// bytes. The error is [ErrGone] if the connection is gone. The SDK's client retries.
+func Post(ctx context.Context, api PostToConnectionAPI, connectionID string, data []byte) error {
+	switch {
+	case connectionID == "":
+		return errors.New("the connection id is empty")
+	case len(data) > MaxMessage:
+		return fmt.Errorf("a message of %d bytes; at most %d are taken, see Sink.MaxMessage", len(data), MaxMessage)
 	}
+	_, err := api.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{
+		ConnectionId: aws.String(connectionID), Data: data,
+	})
+	var gone *types.GoneException
+	if errors.As(err, &gone) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
@@ -82,7 +84,7 @@ func TestConnection(t *testing.T) {
 }
 
 func TestConnectionThatIsGoneStopsTheModel(t *testing.T) {
-	g, s, err := post(t, 2, bedrocktest.Text(strings.Repeat("word ", 10_000)).ChunkSize(5).Pace(10_000), "abc=")
+	g, s, err := post(t, 2, bedrocktest.Text(strings.Repeat("word ", 10_000)).ChunkSize(5).Pace(1000), "abc=")
 	assert.ErrorIs(t, err, apigateway.ErrGone)
 	var gone *types.GoneException
 	assert.ErrorAs(t, err, &gone)
@@ -95,19 +97,58 @@ func TestConnectionWithoutID(t *testing.T) {
 	assert.ErrorContains(t, err, "connection id")
 }
 
-// What Write lets gather by default, 64 KiB, fits into a message, markup too.
-func TestConnectionTakesMarkup(t *testing.T) {
-	m := stream.Message{Type: stream.TypeToken, Data: strings.Repeat("<p>&", 16<<10), Sequence: 1}
-	var api posts
-	require.NoError(t, apigateway.Connection(&api, "abc")(t.Context(), m))
-	var got stream.Message
-	require.NoError(t, json.Unmarshal(api.data, &got))
-	assert.True(t, m == got)
+// An answer that comes at once, as from a cache, is sent in messages that the
+// service takes, whatever its escapes.
+func TestConnectionTakesALongAnswer(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("word ", 30_000), strings.Repeat("\"", 100_000), strings.Repeat("<p>&", 50_000), strings.Repeat("漫画\n", 40_000),
+	} {
+		for _, limit := range []int{0, apigateway.MaxMessage} {
+			s, err := stream.Replay(t.Context(), &stream.Result{Complete: true, Blocks: []stream.Block{{Kind: stream.BlockText, Text: text, Complete: true}}})
+			require.NoError(t, err)
+			var api posts
+			sink := apigateway.Connection(&api, "abc")
+			if limit > 0 {
+				sink.MaxMessage = limit
+			}
+			require.NoError(t, stream.Write(t.Context(), s, sink))
+			got := ""
+			for _, data := range api.data {
+				assert.LessOrEqual(t, len(data), sink.MaxMessage)
+				var m stream.Message
+				require.NoError(t, json.Unmarshal(data, &m))
+				got += m.Data
+			}
+			assert.True(t, got == text)
+			assert.LessOrEqual(t, len(api.data), 2*len(text)/sink.MaxMessage+3, "in no more messages than it takes")
+		}
+	}
 }
 
-type posts struct{ data []byte }
+// Sixty requests for an answer of fifteen seconds, and not one a token.
+func TestConnectionCoalesces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.InProcess = true })
+		srv.Reply(bedrocktest.Text(strings.Repeat("word ", 300)).Pace(20))
+		chat := converse.New(bedrockx.New(srv.Client()), func(o *converse.Options) { o.Model = "us.amazon.nova-lite-v1:0" })
+		s, err := chat.Stream(t.Context(), converse.Request{Messages: []converse.Message{converse.User("hello")}})
+		require.NoError(t, err)
+		var api posts
+		began := time.Now()
+		require.NoError(t, stream.Write(t.Context(), s, apigateway.Connection(&api, "abc")))
+		assert.LessOrEqual(t, len(api.data), int(time.Since(began)/(250*time.Millisecond))+2)
+		assert.Greater(t, len(api.data), 30)
+	})
+}
+
+func TestConnectionRefusesWhatTheServiceRefuses(t *testing.T) {
+	err := apigateway.Connection(&posts{}, "abc").Send(t.Context(), stream.Message{Type: stream.TypeToken, Data: strings.Repeat("a", apigateway.MaxMessage)})
+	assert.ErrorContains(t, err, "Sink.MaxMessage")
+}
+
+type posts struct{ data [][]byte }
 
 func (p *posts) PostToConnection(_ context.Context, in *apigatewaymanagementapi.PostToConnectionInput, _ ...func(*apigatewaymanagementapi.Options)) (*apigatewaymanagementapi.PostToConnectionOutput, error) {
-	p.data = in.Data
+	p.data = append(p.data, in.Data)
 	return &apigatewaymanagementapi.PostToConnectionOutput{}, nil
 }

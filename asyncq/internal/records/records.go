@@ -49,11 +49,17 @@ func (t *Table) Create(ctx context.Context, id string, record any, item Item) er
 }
 
 // Update writes a version of a record in the place of the one before. The error is
-// [asyncq.ErrConflict] where that is not stored, and [asyncq.ErrNotFound] where
-// none is.
+// [asyncq.ErrConflict] if that is not stored, and [asyncq.ErrNotFound] if none is.
+// An item with a created_at replaces only one with the same: when an id comes back
+// after it has expired, its versions begin again.
 func (t *Table) Update(ctx context.Context, id string, record any, version int64, item Item) error {
-	return t.put(ctx, id, record, version, item, "version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now)",
-		Item{":version": Number(version - 1)})
+	condition := "version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now)"
+	values := Item{":version": Number(version - 1)}
+	if created, ok := item["created_at"]; ok {
+		condition += " AND created_at = :created"
+		values[":created"] = created
+	}
+	return t.put(ctx, id, record, version, item, condition, values)
 }
 
 // put writes a record under a condition. Where that does not hold, it asks why.

@@ -17,7 +17,7 @@
 //	aws dynamodb update-time-to-live --table-name manga-fm-webhooks \
 //	    --time-to-live-specification Enabled=true,AttributeName=expires_at
 //
-// Deliveries that have ended are kept for Options.Keep. The index is read
+// Deliveries that have ended are kept for Options.Retention. The index is read
 // eventually consistent: what it shows too late is sent a moment late, and what it
 // shows too long is not sent again, as each attempt begins with a conditional
 // write. All pending deliveries share one partition of the index, which takes a

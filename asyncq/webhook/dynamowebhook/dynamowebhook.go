@@ -20,11 +20,11 @@ type API interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// Options are those of [New]. The zero value of a field means its default.
+// Options are the options of [New]. The zero value of a field means its default.
 type Options struct {
-	// Keep is how long a delivery that has ended is kept; meanwhile its
+	// Retention is how long a delivery that has ended is kept; meanwhile its
 	// notification makes no other one. The default is 7 days.
-	Keep time.Duration
+	Retention time.Duration
 
 	// Index is the name of the index. The default is "due".
 	Index string
@@ -45,8 +45,8 @@ func New(api API, table string, optFns ...func(*Options)) *Store {
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	if o.Keep <= 0 {
-		o.Keep = 7 * 24 * time.Hour
+	if o.Retention <= 0 {
+		o.Retention = 7 * 24 * time.Hour
 	}
 	if o.Index == "" {
 		o.Index = "due"
@@ -81,7 +81,7 @@ func (s *Store) item(d webhook.Delivery) records.Item {
 	if d.State == webhook.Pending {
 		item["pending"] = records.Text("yes")
 	} else {
-		item["expires_at"] = records.Number(d.EndedAt.Add(s.o.Keep).Unix())
+		item["expires_at"] = records.Number(d.EndedAt.Add(s.o.Retention).Unix())
 	}
 	return item
 }
@@ -91,24 +91,40 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]webhook.De
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
 	}
-	// One page: DynamoDB ends it at 1 MB, and what is left is due the next time.
-	out, err := s.api.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.table.Name, IndexName: &s.o.Index, Limit: aws.Int32(int32(limit)),
-		KeyConditionExpression:    aws.String("pending = :yes AND next_attempt <= :now"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":yes": records.Text("yes"), ":now": records.Number(now.UnixMilli())},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
-	}
-	var due []webhook.Delivery
-	for _, item := range out.Items {
-		var d webhook.Delivery
-		if err := records.Decode(item, &d); err != nil {
-			return nil, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
+	var (
+		due  []webhook.Delivery
+		bad  error // one of those that cannot be read
+		page map[string]types.AttributeValue
+	)
+	for {
+		out, err := s.api.Query(ctx, &dynamodb.QueryInput{
+			TableName: &s.table.Name, IndexName: &s.o.Index, Limit: aws.Int32(int32(limit - len(due))), ExclusiveStartKey: page,
+			KeyConditionExpression:    aws.String("pending = :yes AND next_attempt <= :now"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":yes": records.Text("yes"), ":now": records.Number(now.UnixMilli())},
+		})
+		if err != nil {
+			return due, fmt.Errorf("dynamowebhook: asking what is due: %w", err)
 		}
-		due = append(due, d)
+		unread := 0
+		for _, item := range out.Items {
+			var d webhook.Delivery
+			if err := records.Decode(item, &d); err != nil {
+				unread++
+				id, _ := item["id"].(*types.AttributeValueMemberS)
+				if id != nil {
+					err = fmt.Errorf("the delivery %s: %w", id.Value, err)
+				}
+				bad = fmt.Errorf("dynamowebhook: asking what is due: %w", err)
+				continue
+			}
+			due = append(due, d)
+		}
+		// A page ends at 1 MB as well. What is left then is due the next time;
+		// only what cannot be read is gone past, as it stays where it is.
+		if page = out.LastEvaluatedKey; page == nil || unread == 0 {
+			return due, bad
+		}
 	}
-	return due, nil
 }
 
 func fail(what, id string, err error) error {

@@ -57,7 +57,7 @@ func TestDynalite(t *testing.T) {
 
 	// One that ended longer ago than it is kept is as if it were not there.
 	create(t, client, "expired")
-	s := dynamowebhook.New(client, "expired", func(o *dynamowebhook.Options) { o.Keep = time.Hour })
+	s := dynamowebhook.New(client, "expired", func(o *dynamowebhook.Options) { o.Retention = time.Hour })
 	old := webhook.Delivery{ID: "a", State: webhook.Delivered, Body: []byte("{}"), EndedAt: time.Now().Add(-2 * time.Hour)}
 	require.NoError(t, s.Create(t.Context(), old))
 	_, err := s.Get(t.Context(), "a")
@@ -110,4 +110,52 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, r.err)
 	_, err = s.Due(t.Context(), time.Now(), 1)
 	require.ErrorIs(t, err, r.err)
+}
+
+// paged is a DynamoDB whose index holds these items, in pages of at most the limit.
+type paged struct {
+	replies
+	items []map[string]types.AttributeValue
+	asked int
+}
+
+func (p *paged) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	p.asked++
+	from := 0
+	if key := in.ExclusiveStartKey; key != nil {
+		fmt.Sscan(key["id"].(*types.AttributeValueMemberS).Value, &from)
+	}
+	to := min(from+int(*in.Limit), len(p.items))
+	out := &dynamodb.QueryOutput{Items: p.items[from:to]}
+	if to < len(p.items) {
+		out.LastEvaluatedKey = map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: fmt.Sprint(to)}}
+	}
+	return out, nil
+}
+
+// Items that cannot be read hold up no others, also if there are more of them than a
+// page has.
+func TestUnreadableItems(t *testing.T) {
+	p := &paged{}
+	add := func(id, record string) {
+		p.items = append(p.items, map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}, "record": &types.AttributeValueMemberS{Value: record}})
+	}
+	for i := range 25 {
+		add(fmt.Sprintf("bad-%d", i), "{")
+	}
+	for i := range 20 {
+		add(fmt.Sprintf("good-%d", i), fmt.Sprintf(`{"id":"good-%d","state":"pending"}`, i))
+	}
+	s := dynamowebhook.New(p, "t")
+	due, err := s.Due(t.Context(), time.Now(), 10)
+	assert.ErrorContains(t, err, "the delivery bad-")
+	require.Len(t, due, 10)
+	assert.Equal(t, "good-0", due[0].ID)
+	assert.Equal(t, "good-9", due[9].ID)
+
+	p.items, p.asked = p.items[25:], 0
+	due, err = s.Due(t.Context(), time.Now(), 10)
+	require.NoError(t, err)
+	assert.Len(t, due, 10)
+	assert.Equal(t, 1, p.asked)
 }

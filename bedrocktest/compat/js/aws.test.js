@@ -338,7 +338,7 @@ test("@aws-sdk/client-bedrock-runtime: two turns of a bidirectional stream, whic
     yield event({ sessionEnd: {} });
   }
   const out = await client.send(
-    new InvokeModelWithBidirectionalStreamCommand({ modelId: "amazon.nova-sonic-v1:0", body: session() }),
+    new InvokeModelWithBidirectionalStreamCommand({ modelId: "amazon.nova-2-sonic-v1:0", body: session() }),
   );
   let answer = "";
   for await (const { chunk } of out.body) {

@@ -70,18 +70,20 @@ export async function startFake() {
   const scriptFile = join(dir, "script.json");
   await writeFile(scriptFile, JSON.stringify(script));
 
-  const child = spawn(program, ["-addr", "127.0.0.1:0", "-script", scriptFile, "-access-key-id", accessKeyId], {
+  const child = spawn(program, ["-addr", "127.0.0.1:0", "-s3", "127.0.0.1:0", "-script", scriptFile, "-access-key-id", accessKeyId], {
     env: { ...process.env, BEDROCKFAKE_SECRET_ACCESS_KEY: secretAccessKey, BEDROCKFAKE_API_KEY: apiKey },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = new Promise((resolve) => child.once("exit", resolve));
-  const url = await new Promise((resolve, reject) => {
-    createInterface(child.stdout).once("line", resolve);
+  const [url, s3] = await new Promise((resolve, reject) => {
+    const lines = [];
+    createInterface(child.stdout).on("line", (line) => lines.push(line) === 2 && resolve(lines));
     child.once("error", reject);
     exited.then((code) => reject(new Error(`bedrockfake ended with ${code} before it listened`)));
   });
   return {
     url,
+    s3, // the URL of the S3 of batch jobs
     async stop() {
       child.kill();
       await exited;

@@ -16,11 +16,12 @@
 //	    --time-to-live-specification Enabled=true,AttributeName=expires_at
 //
 // A session is one item: version, updated_at (Unix seconds), expires_at with
-// Options.TTL, and the messages as the JSON of the Converse API, or compressed
-// where that is long. DynamoDB takes 400 KB an item. A longer history is in
-// items of their own, which the session's item names; they are written before it
-// and removed after it was replaced, so a reader sees one history or another.
-// What a crash leaves behind of them ends with the TTL.
+// Options.TTL, and the messages as the JSON of the Converse API, compressed if it is
+// long. An item of DynamoDB has at most 400 KB. A longer history is stored in separate
+// items, which the session's item names. They are written before that item, and
+// removed after it was replaced, so a reader sees either the old or the new history.
+// If a crash leaves such items behind, they expire with the TTL.
 //
-// The IAM actions are dynamodb:GetItem, PutItem and DeleteItem on the table.
+// The IAM actions are dynamodb:GetItem, PutItem, UpdateItem and DeleteItem on the
+// table.
 package dynamosession

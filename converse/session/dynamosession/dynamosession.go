@@ -23,19 +23,20 @@ import (
 // API is what a [Store] calls of a *dynamodb.Client.
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 }
 
-// Options are those of a [Store]. The zero value of a field means its default.
+// Options are the options of a [Store]. The zero value of a field means its default.
 type Options struct {
-	// TTL is how long a session lives after it was saved. The default is
-	// without end. DynamoDB removes an item up to days after its end, if the
-	// table's time to live is set; until then it is taken as not there.
+	// TTL is how long a session is kept after it was saved. By default it never
+	// expires. DynamoDB removes an item up to some days after it has expired, if the
+	// table's time to live is set. Until then, the item counts as not existing.
 	TTL time.Duration
 
-	// MaxBytes bounds a history, compressed. A longer one is
-	// session.ErrTooLarge. The default is 4 MiB.
+	// MaxBytes bounds the compressed size of a history. For a longer history the error
+	// is session.ErrTooLarge. The default is 4 MiB.
 	MaxBytes int
 }
 
@@ -77,6 +78,8 @@ type record struct {
 	zipped  []byte
 	token   string // of the save
 	parts   int
+	claim   string    // of the last claim
+	busy    time.Time // until when it holds
 }
 
 // Load returns a history, or session.ErrNotFound.
@@ -105,7 +108,7 @@ func (s *Store) Load(ctx context.Context, id string) (session.History, error) {
 			continue
 		}
 		messages, err := r.messages()
-		return session.History{Messages: messages, Version: r.version}, err
+		return session.History{Messages: messages, Version: r.version, Busy: r.busy}, err
 	}
 	return session.History{}, errors.New("dynamosession: a part of the session is missing")
 }
@@ -169,6 +172,56 @@ func (s *Store) Save(ctx context.Context, id string, h session.History) (int64, 
 		s.removeParts(ctx, id, old)
 	}
 	return version, nil
+}
+
+// Claim sets the time until which a request has claimed a session, in one small write.
+func (s *Store) Claim(ctx context.Context, id string, version int64, until time.Time) (int64, error) {
+	if err := check(ctx, id); err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	next := max(version+1, now.UnixMicro())
+	claim := rand.Text() // of this call
+	update := &dynamodb.UpdateItemInput{TableName: &s.table, Key: key(id),
+		ExpressionAttributeNames: map[string]string{"#token": "token"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":now": number(now.Unix()), ":next": number(next), ":claim": text(claim), ":busy": number(max(0, until.UnixMilli()))}}
+	set := "SET version = :next, updated_at = :now, claim = :claim, busy_until = :busy"
+	remove := ""
+	if version == 0 {
+		// There may be one that has expired: nothing of it stays.
+		set += ", messages = :none, #token = :claim"
+		update.ExpressionAttributeValues[":none"] = text("[]")
+		remove = " REMOVE messages_gzip, parts"
+		update.ConditionExpression = aws.String("attribute_not_exists(id) OR expires_at <= :now")
+	} else {
+		update.ConditionExpression = aws.String("version = :version AND (attribute_not_exists(expires_at) OR expires_at > :now)")
+		update.ExpressionAttributeValues[":version"] = number(version)
+		update.ExpressionAttributeNames = nil
+	}
+	if expires := s.expires(now); expires != nil {
+		set += ", expires_at = :expires"
+		update.ExpressionAttributeValues[":expires"] = expires
+	} else if version == 0 {
+		remove += ", expires_at"
+	}
+	update.UpdateExpression = aws.String(set + remove)
+	if _, err := s.api.UpdateItem(ctx, update); err != nil {
+		var conflict *types.ConditionalCheckFailedException
+		if !errors.As(err, &conflict) {
+			return 0, fail("claiming", err)
+		}
+		// If the answer to a first attempt was lost, the SDK's second one meets
+		// what the first has written.
+		item, err := s.get(ctx, key(id))
+		if err != nil {
+			return 0, err
+		}
+		if r, err := readRecord(item); err != nil || r.claim != claim {
+			return 0, session.ErrConflict
+		}
+	}
+	return next, nil
 }
 
 // conflict is what became of a save whose condition failed. Where the answer to
@@ -310,6 +363,12 @@ func readRecord(item map[string]types.AttributeValue) (*record, error) {
 		return nil, errForeign
 	}
 	r.token = token.Value
+	if claim, ok := item["claim"].(*types.AttributeValueMemberS); ok {
+		r.claim = claim.Value
+		if at, err := readNumber(item, "busy_until"); err == nil && at > 0 {
+			r.busy = time.UnixMilli(at)
+		}
+	}
 	if plain, ok := item["messages"].(*types.AttributeValueMemberS); ok {
 		r.plain = plain.Value
 		return r, nil

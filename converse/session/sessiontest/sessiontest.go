@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"github.com/mangaassist/bedrockkit/converse"
 	"github.com/mangaassist/bedrockkit/converse/session"
 )
 
-// Options are those of [Run]. The zero value of a field means its default.
+// Options are the options of [Run]. The zero value of a field means its default.
 type Options struct {
 	// MaxBytes is the size of the largest history that is stored, of text that
 	// cannot be compressed. The default is 1 MiB.
@@ -55,6 +54,8 @@ var checks = []check{
 	{"every kind of content", checkContent},
 	{"no messages", checkNoMessages},
 	{"conflict", checkConflict},
+	{"claim", checkClaim},
+	{"claim of a session that is not there", checkFirstClaim},
 	{"delete", checkDelete},
 	{"versions never come again", checkVersions},
 	{"ids are apart", checkIDs},
@@ -199,6 +200,78 @@ func checkConflict(ctx context.Context, s session.Store, _ Options) error {
 	return expect(ctx, s, "a", second)
 }
 
+// A claim changes the version and until when the session is busy, and nothing
+// else; a save ends it.
+func checkClaim(ctx context.Context, s session.Store, o Options) error {
+	h, err := save(ctx, s, "a", say("one "+noise(1, o.MaxBytes/2)))
+	if err != nil {
+		return err
+	}
+	until := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	version, err := s.Claim(ctx, "a", h.Version, until)
+	if err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	if version <= h.Version {
+		return fmt.Errorf("claim gave the version %d after %d", version, h.Version)
+	}
+	claimed, err := s.Load(ctx, "a")
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	if !claimed.Busy.Equal(until) {
+		return fmt.Errorf("load gave a session that is busy until %v, not %v", claimed.Busy, until)
+	}
+	h.Version, h.Busy = version, claimed.Busy
+	if err := expect(ctx, s, "a", h); err != nil {
+		return err
+	}
+	if _, err := s.Claim(ctx, "a", h.Version-1, until); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("claim with an old version gave %v, not ErrConflict", err)
+	}
+	if _, err := s.Claim(ctx, "a", 0, until); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("claim of no version where there is one gave %v, not ErrConflict", err)
+	}
+	if version, err = s.Claim(ctx, "a", version, time.Time{}); err != nil {
+		return fmt.Errorf("giving a claim back: %w", err)
+	}
+	if h, err = s.Load(ctx, "a"); err != nil || !h.Busy.IsZero() || h.Version != version {
+		return fmt.Errorf("after a claim was given back, load gave version %d, busy until %v, error %v", h.Version, h.Busy, err)
+	}
+	if version, err = s.Claim(ctx, "a", version, until); err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	h = session.History{Messages: say("two"), Version: version, Busy: until}
+	if _, err = s.Save(ctx, "a", h); err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	if h, err = s.Load(ctx, "a"); err != nil || !h.Busy.IsZero() {
+		return fmt.Errorf("after a save, load gave a session that is busy until %v, error %v", h.Busy, err)
+	}
+	return nil
+}
+
+func checkFirstClaim(ctx context.Context, s session.Store, _ Options) error {
+	if _, err := s.Claim(ctx, "a", 7, time.Now()); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("claim with a version where nothing is gave %v, not ErrConflict", err)
+	}
+	if err := checkNotFoundID(ctx, s, "a"); err != nil {
+		return err
+	}
+	version, err := s.Claim(ctx, "a", 0, time.Now().Add(time.Hour))
+	if err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	if _, err := s.Claim(ctx, "a", 0, time.Now().Add(time.Hour)); !errors.Is(err, session.ErrConflict) {
+		return fmt.Errorf("a second first claim gave %v, not ErrConflict", err)
+	}
+	h, err := s.Load(ctx, "a")
+	if err != nil || len(h.Messages) > 0 || h.Version != version {
+		return fmt.Errorf("load after a first claim gave %d messages and version %d, not %d: %v", len(h.Messages), h.Version, version, err)
+	}
+	return nil
+}
+
 func checkDelete(ctx context.Context, s session.Store, _ Options) error {
 	if err := s.Delete(ctx, "a"); err != nil {
 		return fmt.Errorf("delete of what is not there: %w", err)
@@ -325,102 +398,4 @@ func checkLarge(ctx context.Context, s session.Store, o Options) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	return checkNotFoundID(ctx, s, "a")
-}
-
-func checkRace(ctx context.Context, s session.Store, o Options) error {
-	h, err := save(ctx, s, "a", say("begin"))
-	if err != nil {
-		return err
-	}
-	const writers = 8
-	won := make([]bool, writers)
-	versions := make([]int64, writers)
-	errs := make([]error, writers)
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			// Some are large, for stores that keep those in another way.
-			mine := session.History{Messages: say(noise(uint64(w), 1000+w%2*(o.MaxBytes-2000))), Version: h.Version}
-			versions[w], errs[w] = s.Save(ctx, "a", mine)
-			won[w] = errs[w] == nil
-		})
-	}
-	wg.Wait()
-	winner := -1
-	for w := range writers {
-		switch {
-		case won[w] && winner >= 0:
-			return errors.New("two writers of one version both won")
-		case won[w]:
-			winner = w
-		case !errors.Is(errs[w], session.ErrConflict):
-			return fmt.Errorf("a writer got %w, not ErrConflict", errs[w])
-		}
-	}
-	if winner < 0 {
-		return errors.New("no writer won")
-	}
-	return expect(ctx, s, "a", session.History{Messages: say(noise(uint64(winner), 1000+winner%2*(o.MaxBytes-2000))), Version: versions[winner]})
-}
-
-// A reader gets one history or another, and never parts of both.
-func checkReaders(ctx context.Context, s session.Store, o Options) error {
-	texts := make([]string, 6)
-	for i := range texts {
-		texts[i] = noise(uint64(i), o.MaxBytes/2)
-	}
-	h, err := save(ctx, s, "a", say(texts[0]))
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() {
-		defer close(done)
-		for _, text := range texts[1:] {
-			version, err := s.Save(ctx, "a", session.History{Messages: say(text), Version: h.Version})
-			if err != nil {
-				done <- fmt.Errorf("save: %w", err)
-				return
-			}
-			h.Version = version
-		}
-	}()
-	defer func() {
-		for range done { // until the writer has ended
-		}
-	}()
-	var last int64
-	for {
-		got, err := s.Load(ctx, "a")
-		if err != nil {
-			return fmt.Errorf("load while another saves: %w", err)
-		}
-		if len(got.Messages) != 1 || !slices.Contains(texts, got.Messages[0].Text()) {
-			return errors.New("a reader got what nobody saved")
-		}
-		if got.Version < last {
-			return errors.New("a reader got a history older than one that it had")
-		}
-		last = got.Version
-		select {
-		case err := <-done:
-			return err
-		default:
-		}
-	}
-}
-
-func checkContext(ctx context.Context, s session.Store, _ Options) error {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	if _, err := s.Load(ctx, "a"); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("load with an ended context gave %v", err)
-	}
-	if _, err := s.Save(ctx, "a", session.History{Messages: say("one")}); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("save with an ended context gave %v", err)
-	}
-	if err := s.Delete(ctx, "a"); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("delete with an ended context gave %v", err)
-	}
-	return nil
 }

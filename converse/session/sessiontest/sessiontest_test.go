@@ -11,7 +11,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	Run(t, func(*testing.T) session.Store { return session.NewMemory() })
+	Run(t, func(*testing.T) session.Store { return session.NewMemoryStore() })
 }
 
 // broken is a store with a fault in it.
@@ -91,7 +91,7 @@ func TestBrokenStores(t *testing.T) {
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			b := &broken{Store: session.NewMemory()}
+			b := &broken{Store: session.NewMemoryStore()}
 			fault(b)
 			for _, c := range checks {
 				if c.name == name {

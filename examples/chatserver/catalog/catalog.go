@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Text is a text in the two languages of the shop.
@@ -67,8 +70,9 @@ func (m *Manga) RanIn(year int) bool {
 	return m.StartYear <= year && year <= last
 }
 
-// Catalog is a set of manga that can be searched. It is never changed once
-// loaded, so any number of goroutines may use it.
+// Catalog is a set of manga that can be searched. Any number of goroutines may use it:
+// its manga never change once loaded, and [Catalog.Enrich] replaces what else is known
+// of them as a whole.
 type Catalog struct {
 	manga   []*Manga
 	byID    map[string]*Manga
@@ -76,6 +80,8 @@ type Catalog struct {
 	names   []name            // titles, aliases and authors
 	byFirst map[rune][]name   // the names by their first folded rune, the longest first
 	weight  map[Genre]int     // what it says of two manga that they share the genre
+
+	extra atomic.Pointer[enriched] // nil without an enrichment
 }
 
 //go:embed manga.json
@@ -164,6 +170,9 @@ func (m *Manga) validate() error {
 
 // Len returns the number of manga.
 func (c *Catalog) Len() int { return len(c.manga) }
+
+// All yields every manga, in the shop's own order.
+func (c *Catalog) All() iter.Seq[*Manga] { return slices.Values(c.manga) }
 
 // ByID returns the manga with the id.
 func (c *Catalog) ByID(id string) (*Manga, bool) {

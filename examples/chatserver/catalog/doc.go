@@ -21,7 +21,7 @@
 // # The search
 //
 // [Catalog.Parse] finds what a text names: titles, authors, genres, a demographic, a
-// year. It compares folded text, so width, case, accents, and hiragana against
+// year, a bound on the volumes. It compares folded text, so width, case, accents, and hiragana against
 // katakana make no difference. [Catalog.Search] is deterministic, and says of
 // each manga why it was found.
 package catalog

@@ -15,10 +15,13 @@ type Terms struct {
 
 	From, To int // years, both inclusive; zero is open
 	Finished bool
-	Short    bool // at most [ShortVolumes] volumes
 	Similar  bool // it asks for something like the titles
 	List     bool // it asks for recommendations
 	Facts    bool // it asks for a fact: who wrote it, how many volumes, when, what about
+
+	// MaxVolumes asks for manga that are finished in at most so many volumes:
+	// [ShortVolumes] if the text asks for something short; 0 is no bound.
+	MaxVolumes int
 
 	Themes []string // the folded words that named the genres: "volleyball" names sports
 	Words  []string // the folded words that are left and may carry meaning
@@ -29,7 +32,7 @@ const ShortVolumes = 10
 
 // selective says whether the terms narrow down a list of manga.
 func (t *Terms) selective() bool {
-	return len(t.Genres) > 0 || t.Demographic != "" || t.From != 0 || t.To != 0 || t.Finished || t.Short
+	return len(t.Genres) > 0 || t.Demographic != "" || t.From != 0 || t.To != 0 || t.Finished || t.MaxVolumes != 0
 }
 
 // name is a folded title, alias or author.
@@ -134,7 +137,7 @@ var (
 	factWords = words("who", "wrote", "writer", "author", "drew", "artist", "mangaka", "volume", "volumes", "vol", "how many", "how long", "when", "year", "what is", "about", "plot", "story of", "summary", "finished", "ended", "tell me about", "stock", "price", "cost", "buy", "available",
 		"作者", "著者", "誰が", "だれが", "何巻", "全巻", "巻", "いつ", "何年", "とは", "どんな", "あらすじ", "内容", "ストーリー", "完結した", "終わ", "について", "在庫", "値段", "価格", "いくら", "買", "購入")
 	finishedWords = words("completed", "complete", "finished", "ended", "完結", "完結済み", "終わった", "全巻揃")
-	shortWords    = words("short", "few volumes", "quick read", "短い", "短め", "短編", "短く", "巻数が少ない", "すぐ読める", "さくっと", "サクッと")
+	shortWords    = words("short", "shorter", "few volumes", "quick read", "短い", "短め", "短編", "短く", "巻数が少ない", "すぐ読める", "さくっと", "サクッと")
 )
 
 func words(list ...string) [][]rune {
@@ -211,6 +214,7 @@ func (c *Catalog) Parse(text string) Terms {
 	if r := []rune(text); len(r) > maxParsed {
 		text = string(r[:maxParsed])
 	}
+	most, text := VolumeBound(text)
 	var (
 		f     = fold(text)
 		t     Terms
@@ -242,7 +246,10 @@ func (c *Catalog) Parse(text string) Terms {
 
 	t.years(f, taken)
 	t.Finished = f.takeWords(finishedWords, taken) && !(t.Facts && len(t.Titles) > 0)
-	t.Short = f.takeWords(shortWords, taken)
+	if short := f.takeWords(shortWords, taken); short && most == 0 {
+		most = ShortVolumes
+	}
+	t.MaxVolumes = most
 	for _, d := range demographicKeys {
 		if f.takeWords(d.words, taken) && t.Demographic == "" {
 			t.Demographic = Demographic(d.key)
@@ -417,10 +424,10 @@ var stopWords = func() map[string]bool {
 		you your yours mine our ours his her hers its their them they she him who whom whose what which where when why how
 		not but too very more most much many few than then there here also just only even ever still yet now today
 		begin begins began begun start starts started come comes came end ends go goes went
-		please thanks thank want wants need needs like likes love loves look looks looking find show give tell know read reads reading watch see get got make
+		whats whos thats number please thanks thank want wants need needs like likes love loves look looks looking find show give tell know read reads reading watch see get got make
 		manga mangas comic comics series title titles book books story stories anime one ones thing things way
 		other others another new newest latest old older about all out off over under between kind kinds type types genre genres similar
-		first second third fourth fifth last next
+		first second third fourth fifth 1st 2nd 3rd 4th 5th last next
 		volume volumes vol author authors wrote written writer artist published publish released release hello hey hay
 		漫画 マンガ まんが コミック コミックス 作品 作品名 作家 作者 シリーズ タイトル ジャンル ストーリー アニメ 本当 最近 今年 昔 自分 私 僕 一番 最高 全部
 		系統 感じ タイプ 内容 時間 人間 大人 子供 好き 以外 物語 質問 回答 情報 注文 状況 商品 番号 名前 番目 一番目 二番目 三番目 最初 最後`)...) {

@@ -34,6 +34,7 @@ const (
 	ByCriteria Basis = "criteria" // they have the genres, years… that the text names
 	ByWords    Basis = "words"    // words of the text are in their descriptions
 	ByShelf    Basis = "shelf"    // the text asks for recommendations only
+	ByMeaning  Basis = "meaning"  // their descriptions mean something near to the text; Search never finds these
 )
 
 // Match is a manga that was found.
@@ -99,7 +100,7 @@ func (c *Catalog) Search(q Query) Result {
 // allows says whether the manga meets the criteria among the terms.
 func (t *Terms) allows(m *Manga) bool {
 	if t.Demographic != "" && m.Demographic != t.Demographic || t.Finished && m.Status != Finished ||
-		t.Short && (m.Volumes == 0 || m.Volumes > ShortVolumes || m.Status != Finished) {
+		t.MaxVolumes != 0 && (m.Volumes == 0 || m.Volumes > t.MaxVolumes || m.Status != Finished) {
 		return false
 	}
 	if t.From != 0 || t.To != 0 {
@@ -121,9 +122,9 @@ func (t *Terms) allows(m *Manga) bool {
 // genres instead of all, and without the bound on length.
 func (t *Terms) relaxed() []Terms {
 	var weaker []Terms
-	if t.Short {
+	if t.MaxVolumes != 0 {
 		w := *t
-		w.Short = false
+		w.MaxVolumes = 0
 		weaker = append(weaker, w)
 	}
 	if len(t.Genres) > 1 {
@@ -149,15 +150,15 @@ func (c *Catalog) chosen(t *Terms) []Match {
 		if !t.allows(m) {
 			continue
 		}
-		score := 6*c.countWords(m, t.Words) + 6*c.countWords(m, t.Themes)
+		score := 6*c.countWords(m, t.Words) + 6*c.countWords(m, t.Themes) + c.extra.Load().score(m, t.Genres)
 		for _, g := range t.Genres {
 			score += 12 - 2*slices.Index(m.Genres, g)
 		}
 		if t.From != 0 && m.StartYear >= t.From {
 			score += 15
 		}
-		if t.Short {
-			score += ShortVolumes - m.Volumes
+		if t.MaxVolumes != 0 {
+			score += max(ShortVolumes-m.Volumes, 0)
 		}
 		found = append(found, Match{Manga: m, Score: score, Reason: t.met(m)})
 	}
@@ -187,8 +188,13 @@ func (t *Terms) met(m *Manga) Text {
 	if t.Finished {
 		add("finished", "完結済み")
 	}
-	if t.Short {
+	switch {
+	case t.MaxVolumes == ShortVolumes:
 		add("short", "巻数が少なめ")
+	case t.MaxVolumes != 0 && m.Volumes == 1:
+		add("1 volume", "全1巻")
+	case t.MaxVolumes != 0:
+		add(fmt.Sprintf("%d volumes", m.Volumes), fmt.Sprintf("全%d巻", m.Volumes))
 	}
 	r := Text{EN: strings.Join(en, ", "), JA: strings.Join(ja, "・")}
 	if own := t.besides(m); len(own) > 0 {
@@ -256,11 +262,12 @@ func (c *Catalog) worded(t *Terms) []Match {
 	return found
 }
 
-// countWords returns how many of the words are in the manga's texts.
+// countWords returns how many of the words are in the manga's texts, or among its
+// keywords.
 func (c *Catalog) countWords(m *Manga, words []string) (n int) {
-	text := c.texts[m]
+	text, extra := c.texts[m], c.extra.Load()
 	for _, w := range words {
-		if _, ok := text.findWord([]rune(w), nil); ok {
+		if _, ok := text.findWord([]rune(w), nil); ok || extra.has(m, []rune(w)) {
 			n++
 		}
 	}

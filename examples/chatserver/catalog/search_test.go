@@ -193,3 +193,17 @@ func FuzzSearch(f *testing.F) {
 		assert.Equal(t, Fold(text), Fold(Fold(text)))
 	})
 }
+
+func TestContaining(t *testing.T) {
+	c := Default()
+	for text, want := range map[string]string{"nar": "Naruto", "ONE P": "One Piece", "ベルサ": "Versailles no Bara", "浦沢": "Monster", "ﾜﾝﾋﾟ": "One Piece"} {
+		var titles []string
+		for _, m := range c.Containing(text) {
+			titles = append(titles, m.Romaji)
+		}
+		assert.Contains(t, titles, want, text)
+		assert.Less(t, len(titles), 20, text)
+	}
+	assert.Empty(t, c.Containing("zzzz"))
+	assert.Len(t, c.Containing(" !"), c.Len())
+}

@@ -31,9 +31,13 @@ func (a *Assistant) booksAnswer(q *question, k known, canCheck bool) string {
 	var b strings.Builder
 	b.WriteString(lead(q, out, results))
 	b.WriteString("\n")
-	for i, book := range results {
-		b.WriteString("\n")
-		b.WriteString(item(q.lang, i+1, book, out.MatchedBy))
+	if q.table {
+		b.WriteString("\n" + table(q.lang, results) + "\n")
+	} else {
+		for i, book := range results {
+			b.WriteString("\n")
+			b.WriteString(item(q.lang, i+1, book, out.MatchedBy))
+		}
 	}
 	if canCheck {
 		b.WriteString("\n")
@@ -68,7 +72,7 @@ func lead(q *question, out shop.SearchOutput, results []shop.Book) string {
 			return q.lang.say("Here is what we have by %s:", "%sさんの作品をご紹介します。", nameOf(q.lang, q.terms.Authors[0]))
 		}
 		return q.lang.say("Here is what we have by these authors:", "お尋ねの作家の作品をご紹介します。")
-	case catalog.ByWords:
+	case catalog.ByWords, catalog.ByMeaning:
 		return q.lang.say("These come nearest to what you describe:", "お探しの内容に近い作品はこちらです。")
 	case catalog.ByShelf:
 		return q.lang.say("With pleasure! Here are some favourites of our shop:", "はい、喜んで。当店のおすすめをご紹介します。")
@@ -111,8 +115,11 @@ func japaneseKind(t catalog.Terms) string {
 	if len(genres) > 0 {
 		kind = strings.Join(genres, "・") + "の" + kind
 	}
-	if t.Short {
+	switch {
+	case t.MaxVolumes == catalog.ShortVolumes:
 		kind = "短めの" + kind
+	case t.MaxVolumes != 0:
+		kind = fmt.Sprintf("%d巻以内の%s", t.MaxVolumes, kind)
 	}
 	if t.Finished {
 		kind = "完結済みの" + kind
@@ -136,12 +143,18 @@ func englishKind(t catalog.Terms) string {
 	if t.Finished {
 		before = append([]string{"finished"}, before...)
 	}
-	if t.Short {
+	if t.MaxVolumes == catalog.ShortVolumes {
 		before = append([]string{"short"}, before...)
 	}
 	kind := strings.Join(append(before, "manga"), " ")
 	if len(about) > 0 {
 		kind += " about " + english.list(about)
+	}
+	switch {
+	case t.MaxVolumes == 1:
+		kind += " in one volume"
+	case t.MaxVolumes != 0 && t.MaxVolumes != catalog.ShortVolumes:
+		kind += fmt.Sprintf(" of at most %d volumes", t.MaxVolumes)
 	}
 	return kind
 }
@@ -156,7 +169,7 @@ func item(lang language, n int, b shop.Book, basis catalog.Basis) string {
 		fmt.Fprintf(&s, "%d. **%s**%s by %s, %s\n", n, b.Romaji, inParentheses(lang, b), authors(lang, b), span(lang, b))
 	}
 	fmt.Fprintf(&s, "   %s", lang.of(b.Description))
-	if basis != catalog.ByAuthor && basis != catalog.ByWords && basis != catalog.ByShelf { // then the lead has said it
+	if basis != catalog.ByAuthor && basis != catalog.ByWords && basis != catalog.ByMeaning && basis != catalog.ByShelf { // then the lead has said it
 		s.WriteString(lang.say("\n   *Why: %s.*", "\n   *おすすめの理由: %s*", lang.of(b.Reason)))
 	}
 	s.WriteString("\n")
@@ -237,6 +250,12 @@ func volumeCount(lang language, b shop.Book) string {
 
 // factsAnswer answers questions about manga that were named.
 func factsAnswer(q *question, k known) string {
+	switch {
+	case q.rank != unranked && len(k.searches) > 1:
+		return rankAnswer(q, k)
+	case q.table:
+		return tableAnswer(q, k)
+	}
 	var parts []string
 	for i, s := range k.searches {
 		switch {

@@ -19,6 +19,11 @@
 // orders.go). A question about stock takes two rounds: a search for the manga's
 // id, then the check. Small talk takes none (smalltalk.go).
 //
+// A question about the last answer ("which is the shortest?", "as a table", "the
+// second one") is about the titles in its list, which are looked up again
+// (followups.go); one that narrows it down ("under five volumes") repeats the
+// search (history.go).
+//
 // # What it states
 //
 // Facts come from tool results only. Names of manga that it knows from the

@@ -24,7 +24,7 @@ func ExampleAssistant_Respond() {
 	defer fake.Close()
 
 	out, err := fake.Client().Converse(context.Background(), &bedrockruntime.ConverseInput{
-		ModelId: aws.String("anthropic.claude-3-haiku-20240307-v1:0"),
+		ModelId: aws.String("us.anthropic.claude-haiku-4-5-20251001-v1:0"),
 		Messages: []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{
 			&types.ContentBlockMemberText{Value: "鬼滅の刃は何巻まで？"},
 		}}},

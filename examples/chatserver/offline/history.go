@@ -19,10 +19,10 @@ func spokenIn(turns []turn) language {
 	return english
 }
 
-// Where answers of this package have titles: in their lists, and in their
-// sentences.
+// Where answers of this package have titles: in their lists and tables, and in
+// their sentences.
 var (
-	listed = regexp.MustCompile(`(?m)^\d+\. \*\*(.+?)\*\*`)
+	listed = regexp.MustCompile(`(?m)^(?:\d+\.|\| \d+ \|) \*\*(.+?)\*\*`)
 	marked = regexp.MustCompile(`\*\*(.+?)\*\*|『(.+?)』`)
 )
 
@@ -46,11 +46,11 @@ func (a *Assistant) titlesIn(answer string) []*catalog.Manga {
 }
 
 var ordinals = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\b(first|1st)\b|#1\b|最初の|一番目|一つ目|1番目|1つ目`),
-	regexp.MustCompile(`(?i)\b(second|2nd)\b|#2\b|二番目|二つ目|2番目|2つ目`),
-	regexp.MustCompile(`(?i)\b(third|3rd)\b|#3\b|三番目|三つ目|3番目|3つ目`),
-	regexp.MustCompile(`(?i)\b(fourth|4th)\b|#4\b|四番目|四つ目|4番目|4つ目`),
-	regexp.MustCompile(`(?i)\b(fifth|5th)\b|#5\b|五番目|五つ目|5番目|5つ目`),
+	regexp.MustCompile(`(?i)\b(first|1st)\b|(?:#|\b(?:number|no\.) ?)1\b|最初の|一番目|一つ目|1番目|1つ目`),
+	regexp.MustCompile(`(?i)\b(second|2nd)\b|(?:#|\b(?:number|no\.) ?)2\b|二番目|二つ目|2番目|2つ目`),
+	regexp.MustCompile(`(?i)\b(third|3rd)\b|(?:#|\b(?:number|no\.) ?)3\b|三番目|三つ目|3番目|3つ目`),
+	regexp.MustCompile(`(?i)\b(fourth|4th)\b|(?:#|\b(?:number|no\.) ?)4\b|四番目|四つ目|4番目|4つ目`),
+	regexp.MustCompile(`(?i)\b(fifth|5th)\b|(?:#|\b(?:number|no\.) ?)5\b|五番目|五つ目|5番目|5つ目`),
 	regexp.MustCompile(`(?i)\blast one\b|最後の`), // the last of a list, however long
 }
 
@@ -83,6 +83,37 @@ func (a *Assistant) meant(text string, before []turn) []*catalog.Manga {
 	return last
 }
 
+// listIn returns the manga of the last answer that was a list or named several
+// or, if there is none, the one of the last that named one.
+func (a *Assistant) listIn(before []turn) []*catalog.Manga {
+	var one []*catalog.Manga
+	for _, t := range slices.Backward(before) {
+		if t.user {
+			continue
+		}
+		switch titles := a.titlesIn(t.text); {
+		case len(titles) > 1 || len(titles) == 1 && listed.MatchString(t.text):
+			return titles
+		case one == nil:
+			one = titles
+		}
+	}
+	return one
+}
+
+// ordersIn returns the orders that the user named last.
+func ordersIn(before []turn) []string {
+	for _, t := range slices.Backward(before) {
+		if !t.user {
+			continue
+		}
+		if ids, _ := orderIDs(narrow(t.text)); len(ids) > 0 {
+			return ids
+		}
+	}
+	return nil
+}
+
 // shown returns all manga that were listed before.
 func (a *Assistant) shown(before []turn) []*catalog.Manga {
 	var all []*catalog.Manga
@@ -94,12 +125,24 @@ func (a *Assistant) shown(before []turn) []*catalog.Manga {
 	return all
 }
 
-// lastSearch returns the last question that was more than "others?".
-func lastSearch(before []turn) string {
+// lastSearch returns the last question that asked for manga, with what narrowed
+// it down since: "under five volumes". Questions about its answer are no search.
+func (a *Assistant) lastSearch(before []turn) string {
+	refined := ""
 	for _, t := range slices.Backward(before) {
-		if t.user && (!moreText.MatchString(t.text) || mangaText.MatchString(t.text)) && strings.TrimSpace(t.text) != "" {
-			return t.text
+		if !t.user {
+			continue
+		}
+		text := tableWish.ReplaceAllString(narrow(languageWish.ReplaceAllString(t.text, "")), "$1 ")
+		terms := a.books.Parse(text)
+		ranked, _ := rankIn(text)
+		switch about := wishes(&terms) || len(terms.Titles) > 0; {
+		case ranked != unranked || placeIn(text) >= 0 || !about && backText.MatchString(text):
+		case refines(&terms) && !freshText.MatchString(text):
+			refined = text + " " + refined
+		case about || !moreText.MatchString(text) && (terms.List || mangaText.MatchString(text)):
+			return strings.TrimSpace(text + " " + refined)
 		}
 	}
-	return ""
+	return strings.TrimSpace(refined)
 }

@@ -19,6 +19,9 @@ func orderAnswer(q *question, k known, canLook bool) string {
 	if len(q.orders) > 0 && !canLook {
 		parts = append(parts, lang.say("I'm sorry, I can't look up orders from here.", "申し訳ありません、ここからはご注文の状況を確認できません。"))
 	}
+	if q.cancel && len(k.orders) > 0 {
+		parts = append(parts, mayNotCancel(lang))
+	}
 	for _, o := range k.orders {
 		if o.err {
 			parts = append(parts, lang.say(
@@ -26,12 +29,36 @@ func orderAnswer(q *question, k known, canLook bool) string {
 				"ご注文 %s は見つかりませんでした。確認メールの注文番号をお確かめください。", o.id))
 			continue
 		}
+		if q.cancel {
+			parts = append(parts, cancelAdvice(lang, o.out))
+		}
 		parts = append(parts, orderStatus(lang, o.out))
 	}
 	if len(parts) == 0 {
 		return failed(lang)
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+func mayNotCancel(lang language) string {
+	return lang.say(
+		"I'm sorry, I can look up an order, but I can't cancel it or arrange a return.",
+		"申し訳ありません、私にできるのはご注文の確認だけで、キャンセルや返品の手続きはできません。")
+}
+
+// cancelAdvice says what the customer can do.
+func cancelAdvice(lang language, o shop.OrderOutput) string {
+	switch o.Status {
+	case shop.Processing, shop.Backordered:
+		return lang.say(
+			"Your order %s is not sent yet, so the shop's staff still can: please reply to your confirmation e-mail and ask them to cancel it.",
+			"ご注文 %s はまだ発送前ですので、確認メールに返信して、店舗スタッフにキャンセルをご依頼ください。", o.OrderID)
+	case shop.Canceled:
+		return lang.say("For %s there is nothing left to do.", "ご注文 %s については、お手続きの必要はありません。", o.OrderID)
+	}
+	return lang.say(
+		"Your order %s has been sent, so it is too late to cancel it: please reply to your confirmation e-mail and ask the shop's staff about a return.",
+		"ご注文 %s はすでに発送されておりキャンセルできませんので、確認メールに返信して、返品について店舗スタッフにご相談ください。", o.OrderID)
 }
 
 func orderStatus(lang language, o shop.OrderOutput) string {
@@ -45,7 +72,7 @@ func orderStatus(lang language, o shop.OrderOutput) string {
 		s.WriteString(lang.say("Your order %s is **waiting for a volume that is sold out**", "ご注文 %s は、**品切れの巻の入荷待ち**です", o.OrderID))
 	case shop.Delivered:
 		s.WriteString(lang.say("Your order %s **has been delivered**", "ご注文 %s は**配達済み**です", o.OrderID))
-	case shop.Cancelled:
+	case shop.Canceled:
 		s.WriteString(lang.say("Your order %s **was cancelled**, and nothing is charged", "ご注文 %s は**キャンセル済み**で、代金はかかりません", o.OrderID))
 	default:
 		s.WriteString(lang.say("The status of your order %s is **%s**", "ご注文 %s の状況: **%s**", o.OrderID, o.Status))

@@ -126,7 +126,7 @@ func ids(q *question, k known, canSearch bool) []string {
 		return ids
 	}
 	for _, s := range k.searches {
-		if len(s.out.Results) > 0 && s.out.MatchedBy != catalog.ByWords {
+		if len(s.out.Results) > 0 && s.out.MatchedBy != catalog.ByWords && s.out.MatchedBy != catalog.ByMeaning {
 			ids = append(ids, s.out.Results[0].MangaID)
 		}
 	}

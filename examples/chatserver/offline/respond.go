@@ -11,6 +11,12 @@ import (
 // Respond answers a request as the model would. It is a
 // [bedrocktest.Responder].
 func (a *Assistant) Respond(ctx context.Context, req *bedrocktest.Request) *bedrocktest.Reply {
+	if reply := a.analyse(&req.Conversation); reply != nil {
+		return reply
+	}
+	if summary := a.summarize(&req.Conversation); summary != "" {
+		return bedrocktest.Text(summary)
+	}
 	text, calls := a.answer(&req.Conversation)
 	if mode := req.ToolChoice.Mode; len(calls) == 0 && (mode == "any" || mode == "tool") && len(req.ToolResults()) == 0 {
 		if mode == "tool" && req.ToolChoice.Name != shop.SearchMangaCatalogTool || !offers(&req.Conversation, shop.SearchMangaCatalogTool) {

@@ -16,7 +16,7 @@ import (
 	"github.com/mangaassist/bedrockkit/examples/chatserver/shop"
 )
 
-const haiku = "anthropic.claude-3-haiku-20240307-v1:0"
+const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 func serve(t *testing.T) *bedrockruntime.Client {
 	srv := bedrocktest.NewServer(t, func(o *bedrocktest.Options) { o.Responder = New(catalog.Default()).Respond })

@@ -26,10 +26,20 @@ func smallTalk(q *question) string {
 			"漫画専門店のアシスタントです。たとえば、次のようにお尋ねください。\n\n"+
 				"- 「ワンピースに似たアクション漫画を教えてください」\n- 「恋愛ものの少女漫画のおすすめは？」\n- 「ベルセルクの3巻は在庫がありますか？」\n- 「注文 ORD-MANGA001 の状況は？」")
 	case orderNumber:
+		if q.cancel {
+			return mayNotCancel(q.lang) + q.lang.say(
+				" Give me the order number, such as ORD-MANGA001, and I'll see how far the order is and what you can do.",
+				"注文番号（例: ORD-MANGA001）を教えていただければ、ご注文の状況と、できることをお調べします。")
+		}
 		return q.lang.say(
 			"I'll gladly look. Please give me the order number: it begins with \"ORD-\" and has eight letters or digits after it, such as ORD-MANGA001.",
 			"ご注文の状況をお調べします。注文番号を教えてください。「ORD-」に続く8桁の英数字です（例: ORD-MANGA001）。")
 	case whichOf:
+		if q.rank != unranked || q.table {
+			return q.lang.say(
+				"Which manga do you mean? Name some, or ask me for a genre first.",
+				"どの作品のことでしょうか？作品名を挙げていただくか、まずジャンルをお尋ねください。")
+		}
 		return q.lang.say(
 			"Which manga do you mean? Tell me its title, and I'll look it up.",
 			"どの作品のことでしょうか？作品名を教えていただければ、お調べします。")

@@ -52,6 +52,9 @@ type question struct {
 	genre  string           // for its filter
 	count  int              // of manga that are wanted
 	shown  []*catalog.Manga // that were shown before and are not wanted again
+	rank   rank             // which of the titles is wanted
+	table  bool             // the answer is wanted as a table
+	cancel bool             // the orders are to be cancelled or sent back
 	terms  catalog.Terms
 }
 
@@ -73,6 +76,8 @@ var (
 	helpText     = regexp.MustCompile(`(?i)\bwhat can you do\b|\bwho are you\b|^\W*help\W*$|\bhow (do|can) (i|you) (use|help)\b|何ができ|なにができ|使い方|ヘルプ|あなたは(誰|だれ|何)|できること`)
 	mangaText    = regexp.MustCompile(`(?i)\b(manga|mangas|comics?|read|reading|author|wrote|drew|volumes?|series|genres?|recommend\w*|suggest\w*|tell me about|do you (have|sell|stock))\b|漫画|マンガ|まんが|コミック|読|作者|著者|巻|作品|作家|おすすめ|オススメ|お勧め|について|置いて|扱って|名作`)
 
+	freshText = regexp.MustCompile(`(?i)\b(manga|mangas|comics?|recommend\w*|suggest\w*)\b|漫画|マンガ|まんが|コミック|おすすめ|オススメ|お勧め`) // asks for more than the last list
+
 	authorText = regexp.MustCompile(`(?i)\b(who (wrote|drew|made|created|is the (author|writer|artist|mangaka))|author|writer|written by|artist|mangaka)\b|作者|著者|誰が|だれが|誰の|描いた|書いた|漫画家`)
 	volumeText = regexp.MustCompile(`(?i)\bhow (many|long)\b|\bnumber of volumes\b|何巻|全巻|巻数|何冊|巻まで`)
 	yearText   = regexp.MustCompile(`(?i)\bwhen\b|\bwhat year\b|\bhow old\b|いつ|何年`)
@@ -93,42 +98,61 @@ var (
 func (a *Assistant) understand(turns []turn) question {
 	last := len(turns) - 1
 	text := narrow(languageWish.ReplaceAllString(turns[last].text, ""))
-	q := question{lang: spokenIn(turns), count: defaultCount, terms: a.books.Parse(text)}
+	q := question{lang: spokenIn(turns), count: defaultCount, table: tableWish.MatchString(text), cancel: cancelText.MatchString(text)}
+	text = tableWish.ReplaceAllString(text, "$1 ")
+	q.rank, text = rankIn(text)
+	q.terms = a.books.Parse(text)
 	q.titles = q.terms.Titles
 	for _, id := range mangaID.FindAllString(text, maxTitles) {
 		if m, ok := a.books.ByID(id); ok && !slices.Contains(q.titles, m) {
 			q.titles = append(q.titles, m)
 		}
 	}
-	q.volume = number(volumeNo, text)
-	if n := number(countText, text); n > 0 {
+	_, unbounded := catalog.VolumeBound(text)
+	q.volume = number(volumeNo, unbounded)
+	if n := number(countText, unbounded); n > 0 {
 		q.count = min(n, maxCount)
 	}
 	q.aspect = aspectOf(text)
+	q.orders, q.badIDs = orderIDs(text)
+	q.topic = a.topicOf(text, &q, turns[:last])
+	most := maxTitles
+	if q.rank != unranked || q.table {
+		most = maxCount
+	}
+	q.titles = q.titles[:min(len(q.titles), most)]
+	return q
+}
+
+// orderIDs returns the order ids in a text, and what looks like one.
+func orderIDs(text string) (good, bad []string) {
 	for _, id := range orderLike.FindAllString(text, -1) {
 		switch id = strings.ToUpper(id); {
-		case orderID.MatchString(id) && !slices.Contains(q.orders, id) && len(q.orders) < maxOrders:
-			q.orders = append(q.orders, id)
-		case !orderID.MatchString(id) && len(q.badIDs) < maxOrders:
-			q.badIDs = append(q.badIDs, clip(id, 20))
+		case orderID.MatchString(id) && !slices.Contains(good, id) && len(good) < maxOrders:
+			good = append(good, id)
+		case !orderID.MatchString(id) && len(bad) < maxOrders:
+			bad = append(bad, clip(id, 20))
 		}
 	}
-	q.topic = a.topicOf(text, &q, turns[:last])
-	q.titles = q.titles[:min(len(q.titles), maxTitles)]
-	return q
+	return good, bad
 }
 
 // topicOf decides what the question is about. It may take titles and wishes
 // from what was said before.
 func (a *Assistant) topicOf(text string, q *question, before []turn) topic {
 	t := &q.terms
-	wishes := len(t.Genres) > 0 || t.Demographic != "" || t.From != 0 || t.To != 0 || len(t.Authors) > 0
+	wishes := wishes(t)
 	wantsStock := stockText.MatchString(text)
 	switch {
-	case strings.TrimSpace(text) == "":
+	case strings.TrimSpace(text) == "" && !q.table:
 		return empty
 	case len(q.orders) > 0 || len(q.badIDs) > 0:
 		return orders
+	case q.cancel && len(t.Titles) == 0 && (orderText.MatchString(text) || !wishes && !freshText.MatchString(text)):
+		if q.orders = ordersIn(before); len(q.orders) > 0 {
+			return orders
+		}
+		return orderNumber
 	case len(q.titles) > 0 && t.Similar:
 		return a.search(text, q)
 	case len(q.titles) > 0 && (wantsStock || haveText.MatchString(text) || q.volume > 0 && q.aspect == everything):
@@ -141,7 +165,17 @@ func (a *Assistant) topicOf(text string, q *question, before []turn) topic {
 		return help
 	}
 
-	// No title was named. It may be the one of which was spoken before.
+	// No title was named. It may be about the list that was shown before.
+	ofList := q.rank != unranked || q.table && !refines(t)
+	if ofList && !wishes && len(t.Words) == 0 && !(t.List && freshText.MatchString(text)) {
+		if list := a.listIn(before); len(list) > 0 {
+			q.titles = list
+			return facts
+		}
+		return whichOf
+	}
+
+	// Or about the one that was spoken of before.
 	meant := a.meant(text, before)
 	points := backText.MatchString(text) || placeIn(text) >= 0
 	asks := wantsStock || q.volume > 0 || q.aspect != everything && !t.List
@@ -155,15 +189,20 @@ func (a *Assistant) topicOf(text string, q *question, before []turn) topic {
 			return stock
 		}
 		return facts
-	case moreText.MatchString(text) && !wishes && len(t.Words) == 0 && lastSearch(before) != "":
+	case placeIn(text) >= 0 && !wishes && len(meant) > 0 && len(t.Words) == 0:
+		q.titles = meant
+		return facts
+	case moreText.MatchString(text) && !wishes && len(t.Words) == 0 && a.lastSearch(before) != "":
 		q.shown = a.shown(before)
-		return a.search(lastSearch(before), q)
+		return a.search(a.lastSearch(before), q)
+	case refines(t) && len(t.Words) == 0 && !freshText.MatchString(text):
+		return a.search(strings.TrimSpace(a.lastSearch(before)+" "+text), q)
 	case wishes || t.List && len(t.Words) == 0 && mangaText.MatchString(text):
 		return a.search(text, q)
 	case q.count != defaultCount && len(t.Words) == 0 && mangaText.MatchString(text): // "three manga, please"
 		return a.search("recommend "+text, q)
-	case (t.Short || t.Finished) && len(t.Words) == 0:
-		return a.search(strings.TrimSpace(lastSearch(before)+" "+text), q)
+	case refines(t) && len(t.Words) == 0:
+		return a.search(text, q)
 	case thanksText.MatchString(text):
 		return thanks
 	case farewellText.MatchString(text):
@@ -188,6 +227,16 @@ func (a *Assistant) topicOf(text string, q *question, before []turn) topic {
 		return a.search(text, q)
 	}
 	return offTopic
+}
+
+// wishes reports whether the terms say which manga are wanted.
+func wishes(t *catalog.Terms) bool {
+	return len(t.Genres) > 0 || t.Demographic != "" || t.From != 0 || t.To != 0 || len(t.Authors) > 0
+}
+
+// refines reports whether the terms only narrow a search down.
+func refines(t *catalog.Terms) bool {
+	return !wishes(t) && len(t.Titles) == 0 && (t.MaxVolumes != 0 || t.Finished)
 }
 
 // search words the query, and the filter that the tool has for some wishes.
@@ -258,6 +307,10 @@ func split(messages []bedrocktest.Message) (turns []turn, rounds []bedrocktest.M
 		return []turn{{user: true}}, messages
 	}
 	for _, m := range messages[:last+1] {
+		summary, m := summaryIn(m)
+		if summary != "" {
+			turns = append(turns, turn{text: clip(summary, maxText)})
+		}
 		if text := clip(m.Text(), maxText); text != "" || m.Role == "user" && !hasToolResult(m) {
 			turns = append(turns, turn{m.Role == "user", text})
 		}

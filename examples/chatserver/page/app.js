@@ -1,9 +1,20 @@
 // MangaAssist's page: it joins the connection, the conversations and the view.
 
+import { announce, report } from "./announce.js";
+import { Answers, lost } from "./answers.js";
+import { focusDesk, limit, onSend, showBusy } from "./composer.js";
 import { Connection } from "./connection.js";
-import { Shelf, context, isRunning } from "./conversation.js";
-import { codePoints, count, languageOf } from "./format.js";
-import { language, words, switchLanguage, translate } from "./strings.js";
+import { addTurn, further, isRunning, newTurn, putTurn } from "./conversation.js";
+import { follow } from "./follow.js";
+import { languageOf } from "./format.js";
+import { model, showModels } from "./models.js";
+import { showNotice } from "./notice.js";
+import { readable } from "./readable.js";
+import { Shelf } from "./shelf.js";
+import { showConnection, watchConnection } from "./status.js";
+import { moveIn, newConversation, openStore } from "./store.js";
+import { language, switchLanguage, translate, words } from "./strings.js";
+import { ticket } from "./ticket.js";
 import { TurnView, errorWords } from "./view.js";
 
 const suggestions = [
@@ -13,218 +24,59 @@ const suggestions = [
   "Which manga did Naoki Urasawa write?",
 ];
 
-// What the server takes of a conversation, with room in the frame for the rest.
-const limits = { mostBytes: 120_000, mostMessages: 99, mostAnswerBytes: 16_384 };
-const connectTimeout = 10_000;
-const stopTimeout = 5_000;
-const silenceTimeout = 120_000; // no frame for so long: the answer is lost
-const saveEvery = 1_000;
-
 const byId = (id) => document.getElementById(id);
-const log = byId("log");
 const question = byId("question");
 
-let info = {
-  notice: "",
-  models: [{ name: "haiku" }, { name: "sonnet" }],
-  max_question_characters: 4000,
-};
-const shelf = new Shelf();
-let views = new Map(); // turn → its view
-let running = null; // the turn that is being answered: {turn, requestID, sequence, timer, savedAt}
+let info = { models: [{ name: "haiku" }, { name: "sonnet" }], max_question_characters: 4000 };
+let current = newConversation(); // the conversation that is shown
+let views = new Map(); // the id of a turn → its view
+let asked = 0; // the questions that were asked here
 
-// Asking and answering.
+const store = await openStore();
+await moveIn(store);
 
-function model() {
-  return document.querySelector("input[name=model]:checked").value;
-}
-
-function ask(text) {
-  if (running) return report(words.busy);
-  report("");
-  const turn = shelf.add(text, model());
-  showTurn(turn);
-  showShelf();
-  follow.now();
-  answer(turn);
-}
-
-async function answer(turn) {
-  const request = { turn, requestID: crypto.randomUUID(), sequence: 0, timer: 0, savedAt: 0 };
-  running = request;
-  showBusy();
-  const open = await connection.opened(connectTimeout);
-  if (running !== request) return; // stopped in the meantime
-  if (!open) return fail({ code: "not_connected", retryable: true });
-  const { messages, forgotten } = context(shelf.current.turns, turn, limits);
-  turn.forgotten = forgotten;
-  turn.state = "waiting";
-  connection.send({ type: "chat", request_id: request.requestID, messages, model: turn.model });
-  watch(silenceTimeout, { code: "timeout", retryable: true });
-  view(turn).update();
-}
-
-// again answers the question of a turn anew, in its place.
-function again(turn) {
-  if (running) return report(words.busy);
-  report("");
-  const fresh = shelf.replace(turn, model());
-  const old = view(turn);
-  const number = shelf.current.turns.indexOf(fresh) + 1;
-  views.delete(turn);
-  views.set(fresh, new TurnView(fresh, number, actions));
-  old.element.replaceWith(view(fresh).element);
-  focusDesk();
-  follow.now();
-  answer(fresh);
-}
-
-function edit(turn) {
-  if (running) return report(words.busy);
-  shelf.drop(turn);
-  show();
-  question.value = turn.question;
-  measure();
-  question.focus();
-}
-
-function stop() {
-  if (!running || running.turn.state === "stopping") return;
-  const { turn, requestID } = running;
-  if (turn.state === "connecting") return finish({ stop_reason: "cancelled", model: "", usage: { unknown: true } });
-  turn.state = "stopping";
-  connection.send({ type: "stop", request_id: requestID });
-  watch(stopTimeout, { code: "timeout", retryable: true });
-  view(turn).update();
-}
-
-// watch fails the answer unless a frame comes in time.
-function watch(milliseconds, error) {
-  clearTimeout(running.timer);
-  running.timer = setTimeout(() => {
-    connection.send({ type: "stop", request_id: running.requestID });
-    fail(error);
-  }, milliseconds);
-}
-
-function receive(frame) {
-  const unread = frame.type === "error" && frame.request_id === undefined; // of a frame that the server could not read
-  if (unread && !running) report(errorWords(frame).join(" "));
-  if (!running || (!unread && frame.request_id !== running.requestID)) return;
-  const { turn } = running;
-  if (turn.state !== "stopping") watch(silenceTimeout, { code: "timeout", retryable: true });
-  switch (frame.type) {
-    case "start":
-      turn.state = turn.state === "waiting" ? "streaming" : turn.state;
-      announce(words.announceStart);
-      break;
-    case "token":
-      receiveToken(turn, frame);
-      break;
-    case "tool_use": {
-      const tool = { id: frame.tool_use_id, name: frame.name, input: frame.input };
-      turn.parts.push({ tool });
-      view(turn).tool(tool);
-      view(turn).update();
-      break;
-    }
-    case "tool_result": {
-      const tool = turn.parts.findLast((part) => part.tool?.id === frame.tool_use_id)?.tool;
-      if (!tool) break;
-      tool.status = frame.status === "success" ? "success" : "error";
-      tool.content = frame.content;
-      view(turn).tool(tool);
-      break;
-    }
-    case "complete":
-      finish(frame);
-      break;
-    case "error":
-      fail({ code: frame.code, message: frame.message, retryable: frame.retryable === true });
-      break;
-  }
-  follow.soon();
-}
-
-function receiveToken(turn, { data, sequence }) {
-  if (sequence !== undefined && sequence !== ++running.sequence) {
-    connection.send({ type: "stop", request_id: running.requestID });
-    fail({ code: "gap", retryable: true });
-    return;
-  }
-  const last = turn.parts.at(-1);
-  if (last?.text !== undefined) last.text += data;
-  else turn.parts.push({ text: data });
-  view(turn).write(data);
-  if (last?.text === undefined) view(turn).update();
-  if (Date.now() - running.savedAt > saveEvery) {
-    running.savedAt = Date.now();
-    shelf.save();
-  }
-}
-
-function finish({ usage, stop_reason, cost_usd, model, latency_ms, time_to_first_token_ms }) {
-  const { turn } = running;
-  turn.state = "done";
-  turn.result = { usage, stop_reason, cost_usd, model, latency_ms, time_to_first_token_ms };
-  end(stop_reason === "cancelled" ? words.announceStopped : words.announceEnd);
-}
-
-function fail(error) {
-  const { turn } = running;
-  turn.state = "failed";
-  turn.error = error;
-  end(words.announceError(errorWords(error)[0]));
-}
-
-function end(announcement) {
-  const { turn, timer } = running;
-  clearTimeout(timer);
-  running = null;
-  shelf.save();
-  view(turn).update();
-  showBusy();
-  announce(announcement);
-  follow.soon();
-}
-
-// The connection.
-
-const connection = new Connection(new URL("ws", location.href.replace(/^http/, "ws")));
-let wasLost = false;
-let countdown = 0;
-
-connection.addEventListener("frame", ({ detail }) => receive(detail));
-connection.addEventListener("closed", ({ detail: code }) => {
-  if (running && running.turn.state !== "connecting") {
-    fail(code === 1009 ? { code: "too_large", retryable: false } : { code: "connection", retryable: true });
-  }
+const connection = new Connection(async () => {
+  const url = new URL("ws", location.href.replace(/^http/, "ws"));
+  url.hash = "";
+  if (info.backend === undefined) await learn();
+  if (info.needs_key) url.searchParams.set("ticket", await ticket());
+  return url;
 });
-connection.addEventListener("state", showConnection);
+connection.addEventListener("state", () => connection.state === "open" && learn());
+watchConnection(connection);
 
-function showConnection() {
-  const { state } = connection;
-  clearInterval(countdown);
-  byId("status").dataset.state = state;
-  byId("status-text").textContent = { open: words.connected, connecting: words.connecting, waiting: words.disconnected }[state];
-  if (state === "waiting") {
-    if (!wasLost) announce(words.lostNow);
-    wasLost = true;
-    countdown = setInterval(showWait, 1000);
-    showWait();
-  } else if (state === "open") {
-    if (wasLost) announce(words.announceConnected);
-    if (wasLost || info.backend === undefined) learn();
-    wasLost = false;
-  } else {
-    byId("lost-text").textContent = words.lostNow;
-  }
-  byId("lost").hidden = !wasLost;
+// Only the view of a conversation that is shown hears of its answer.
+const answers = new Answers(connection, {
+  began: (turn) => views.has(turn.id) && announce(words.announceStart),
+  wrote(turn, text) {
+    views.get(turn.id)?.write(text);
+    follow.soon();
+  },
+  usedTool(turn, tool) {
+    views.get(turn.id)?.tool(tool);
+    views.get(turn.id)?.update();
+    follow.soon();
+  },
+  changed: (turn) => views.get(turn.id)?.update(),
+  save: (id, turn) => store.change(id, (conversation) => putTurn(conversation, turn)).catch(unsaved),
+  ended(turn) {
+    if (!views.has(turn.id)) return;
+    views.get(turn.id).update();
+    report("");
+    showBusy(false);
+    announce(endOf(turn));
+    follow.soon();
+  },
+  refused: (error) => report(errorWords(error).join(" ")),
+});
+
+function endOf({ state, result, error }) {
+  if (state === "failed") return words.announceError(errorWords(error)[0]);
+  return result.stop_reason === "cancelled" ? words.announceStopped : words.announceEnd;
 }
 
-function showWait() {
-  const left = Math.ceil((connection.retryAt - Date.now()) / 1000);
-  byId("lost-text").textContent = left > 0 ? words.lost(left) : words.lostNow;
+function unsaved() {
+  report(words.unsaved);
 }
 
 // learn asks the server what it is: which models it has, and what to know about them.
@@ -237,236 +89,247 @@ async function learn() {
     return; // asked again after the next connection
   }
   showInfo();
-  measure();
+}
+
+// Asking.
+
+const busy = () => current.turns.some(isRunning);
+
+function ask(text) {
+  if (busy()) {
+    report(words.busy);
+    return false;
+  }
+  report("");
+  begin(newTurn(text, model()));
+  return true;
+}
+
+// begin asks the question of a turn in its place; see addTurn.
+function begin(turn, place) {
+  const { id } = current;
+  asked++;
+  addTurn(current, turn, place);
+  store.change(id, (conversation) => addTurn(conversation, turn, place)).then(() => shelf.show(), unsaved);
+  if (current.turns.length === 1) name();
+  drawTurns();
+  answers.ask(current, turn);
+  showBusy(true);
+  follow.now();
+}
+
+// stop ends the answer of the conversation that is shown. One that another tab asked
+// for and that has not begun may be lost with that tab.
+function stop() {
+  if (answers.turnOf(current.id)) return answers.stop(current.id);
+  const { id } = current;
+  const turn = current.turns.find(isRunning);
+  if (!turn) return;
+  Object.assign(turn, lostBefore);
+  store.change(id, (conversation) => putTurn(conversation, turn)).catch(unsaved);
+  drawTurn(turn);
+  showBusy(false);
+}
+
+const lostBefore = { state: "failed", error: { code: "reloaded", retryable: true } };
+
+const actions = {
+  announce,
+  // retry answers the question of a turn anew, and not with what the server has kept.
+  retry(turn) {
+    if (busy()) return report(words.busy);
+    report("");
+    begin(newTurn(turn.question, model(), true), { earlier: turn });
+    focusDesk();
+  },
+  resend(turn, text) {
+    if (busy()) return report(words.busy);
+    report("");
+    begin(newTurn(text, model()), { earlier: turn, andAfter: true });
+    focusDesk();
+  },
+  goOn(turn) {
+    if (busy()) return report(words.busy);
+    report("");
+    Object.assign(turn, { state: "connecting", goesOn: true, answerID: "", sequence: 0 });
+    drawTurn(turn);
+    answers.ask(current, turn, words.goOn[languageOf(turn.question)] ?? words.goOn.en);
+    showBusy(true);
+    focusDesk();
+  },
+  after: (turn) => current.turns.length - 1 - current.turns.indexOf(turn),
+};
+
+// Conversations. Each has an address.
+
+const address = (id) => `#/c/${id}`;
+const addressed = () => /^#\/c\/([\w-]+)$/.exec(location.hash)?.[1];
+
+async function open(id) {
+  const found = id && (await store.load(id));
+  if (id !== addressed()) return; // another one was opened meanwhile
+  current = found || newConversation();
+  show();
+  if (id && !found) {
+    history.replaceState(null, "", "#/");
+    report(words.conversationGone);
+  }
+}
+
+// name gives the new conversation its address.
+function name() {
+  history.replaceState(null, "", address(current.id));
+  shelf.current = current.id;
+  showTitle();
+}
+
+const shelf = new Shelf(store, {
+  open(id) {
+    location.hash = address(id);
+    question.focus();
+  },
+  async rename(id, title) {
+    await store.change(id, (conversation) => conversation.turns.length > 0 && Object.assign(conversation, { title }));
+    if (id === current.id) current.title = title;
+    showTitle();
+  },
+  async remove(id) {
+    answers.drop(id);
+    await store.remove(id);
+    if (id === current.id) leave();
+  },
+});
+
+function leave() {
+  history.replaceState(null, "", "#/");
+  open(undefined);
+}
+
+// Another tab has changed or removed a conversation.
+store.addEventListener("change", async ({ detail: id }) => {
+  shelf.show();
+  const shown = id === current.id;
+  if (!shown && !answers.turnOf(id)) return;
+  const found = await loadAfterAsking(id);
+  if (!found) {
+    answers.drop(id);
+    if (shown && current.turns.length > 0 && current.id === id) {
+      leave();
+      report(words.removedElsewhere);
+    }
+    return;
+  }
+  const own = answers.turnOf(id);
+  if (own && !found.turns.some((turn) => turn.id === own.id)) answers.drop(id); // it is asked again there
+  if (current.id === id) merge(found);
+});
+
+// loadAfterAsking loads a conversation with all that was asked here meanwhile.
+async function loadAfterAsking(id) {
+  for (;;) {
+    const before = asked;
+    const found = await store.load(id);
+    if (asked === before) return found;
+  }
+}
+
+// merge takes over what another tab has written. A turn that is read here stays, and
+// one that has come further here.
+function merge(found) {
+  const own = answers.turnOf(current.id);
+  const same = (turn) => current.turns.find(({ id }) => id === turn.id);
+  current.title = found.title;
+  current.turns = found.turns.map((turn) => {
+    const before = same(turn);
+    const stays = before && (turn.id === own?.id || further(before, turn) || JSON.stringify(before) === JSON.stringify(turn));
+    return stays ? before : turn;
+  });
+  drawTurns();
+  showTitle();
+  takeUp();
+  showBusy(busy());
+}
+
+// takeUp reads on in an answer that goes on at the server.
+function takeUp() {
+  const unread = current.turns.find((turn) => isRunning(turn) && turn.answerID && turn !== answers.turnOf(current.id));
+  if (unread && !answers.turnOf(current.id)) answers.takeUp(current, unread);
 }
 
 // What is on the page.
 
-const view = (turn) => views.get(turn);
-const actions = { retry: again, regenerate: again, edit, announce };
-
-function announce(text) {
-  byId("announcer").textContent = text;
+// drawTurns brings the views in line with the turns.
+function drawTurns() {
+  const old = views;
+  views = new Map();
+  current.turns.forEach((turn, i) => {
+    const known = old.get(turn.id);
+    views.set(turn.id, known?.turn === turn ? known : new TurnView(turn, i + 1, actions));
+  });
+  const wanted = [...views.values()].map(({ element }) => element);
+  for (const element of [...byId("turns").children]) if (!wanted.includes(element)) element.remove();
+  wanted.forEach((element, i) => {
+    if (byId("turns").children[i] !== element) byId("turns").insertBefore(element, byId("turns").children[i] ?? null);
+  });
+  byId("welcome").hidden = current.turns.length > 0;
 }
 
-// report says what is wrong with what was just done, next to the question.
-function report(text) {
-  byId("problem").textContent = text;
-}
-
-function showTurn(turn) {
-  byId("welcome").hidden = true;
-  const turnView = new TurnView(turn, shelf.current.turns.indexOf(turn) + 1, actions);
-  views.set(turn, turnView);
-  byId("turns").append(turnView.element);
+// drawTurn makes the view of one turn anew.
+function drawTurn(turn) {
+  views.delete(turn.id);
+  drawTurns();
 }
 
 // show draws the whole page anew, after a change of conversation or language.
 function show() {
   document.documentElement.lang = language;
-  document.title = words.title;
   translate(document);
-  byId("language-name").textContent = language === "ja" ? "English" : "日本語";
-  byId("language-name").lang = language === "ja" ? "en" : "ja";
+  const other = language === "ja" ? "en" : "ja";
+  byId("language-name").textContent = other === "en" ? "English" : "日本語";
+  byId("language-name").lang = byId("language").lang = other;
   byId("language").ariaLabel = words.switchLanguage;
-  byId("language").lang = language === "ja" ? "en" : "ja";
   byId("new").ariaLabel = words.newConversationLabel;
   byId("history").ariaLabel = words.conversationsLabel;
   question.placeholder = words.placeholder;
+  const own = answers.turnOf(current.id);
+  if (own) putTurn(current, own);
+  for (const turn of current.turns) {
+    if (lost(turn) && turn !== own) Object.assign(turn, lostBefore);
+  }
   views = new Map();
-  byId("turns").replaceChildren();
-  byId("welcome").hidden = shelf.current.turns.length > 0;
-  for (const turn of shelf.current.turns) showTurn(turn);
+  drawTurns();
+  takeUp();
+  shelf.current = current.id;
+  shelf.show();
   report("");
+  showTitle();
   showConnection();
   showInfo();
-  showShelf();
-  showBusy();
-  measure();
+  showBusy(busy());
   follow.now();
 }
 
-function showBusy() {
-  const busy = running !== null;
-  const focused = document.activeElement;
-  log.ariaBusy = String(busy);
-  byId("send").hidden = busy;
-  byId("stop").hidden = !busy;
-  byId("hint").textContent = busy ? words.hintBusy : words.hint;
-  if (focused === byId("send") || focused === byId("stop")) focusDesk();
-}
-
-// focusDesk puts the focus where one goes on, without raising the keyboard of a
-// touch screen.
-function focusDesk() {
-  if (matchMedia("(pointer: fine)").matches) question.focus();
-  else byId(running ? "stop" : "send").focus();
+function showTitle() {
+  const title = readable(current.title || (current.turns[0]?.question ?? "")).slice(0, 80);
+  document.title = title === "" ? words.title : words.titleOf(title);
 }
 
 function showInfo() {
-  const notice = words.notices[info.backend] ?? info.notice;
-  byId("notice").textContent = notice;
-  byId("notice").hidden = notice === "";
-  byId("notice").lang = languageOf(notice);
-  const chosen = document.querySelector("input[name=model]:checked")?.value
-    ?? shelf.current.turns.at(-1)?.model ?? "sonnet";
-  const known = info.models.some(({ name }) => name === chosen) ? chosen : info.models[0]?.name;
-  byId("models").replaceChildren(byId("models").querySelector("legend"), ...info.models.map(({ name, id }) => {
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    input.type = "radio";
-    input.name = "model";
-    input.value = name;
-    input.checked = name === known;
-    label.title = [words[`${name}Hint`], id].filter(Boolean).join("\n");
-    const text = document.createElement("span");
-    text.textContent = words[name] ?? name;
-    label.append(input, text);
-    return label;
-  }));
+  showNotice(info);
+  showModels(info.models);
+  limit(info.max_question_characters);
 }
-
-function showShelf() {
-  byId("shelf-list").replaceChildren(...shelf.conversations.map((conversation) => {
-    const entry = byId("shelf-template").content.cloneNode(true).firstElementChild;
-    const name = conversation.turns[0]?.question ?? words.untitled;
-    const open = entry.querySelector(".shelf-open");
-    const remove = entry.querySelector(".shelf-remove");
-    entry.querySelector(".shelf-name").textContent = name;
-    entry.querySelector(".shelf-name").lang = languageOf(name);
-    entry.querySelector(".shelf-count").textContent = words.questions(conversation.turns.length);
-    if (conversation === shelf.current) open.ariaCurrent = "true";
-    open.addEventListener("click", () => {
-      byId("conversations").hidePopover();
-      leave();
-      shelf.open(conversation.id);
-      show();
-      question.focus();
-    });
-    remove.ariaLabel = words.remove(name);
-    remove.addEventListener("click", () => {
-      if (conversation === shelf.current) leave();
-      shelf.remove(conversation.id);
-      show();
-      (byId("shelf-list").querySelector("button") ?? byId("history")).focus();
-    });
-    return entry;
-  }));
-  byId("history").disabled = shelf.conversations.length === 0;
-  if (shelf.conversations.length === 0 && byId("conversations").matches(":popover-open")) byId("conversations").hidePopover();
-}
-
-// leave ends the answer that is being given, before its conversation goes out
-// of sight.
-function leave() {
-  if (!running) return;
-  connection.send({ type: "stop", request_id: running.requestID });
-  finish({ stop_reason: "cancelled", model: "", usage: { unknown: true } });
-}
-
-// measure fits the box to the question and counts its characters.
-function measure() {
-  if (!CSS.supports("field-sizing", "content")) {
-    question.style.height = "auto";
-    question.style.height = `${question.scrollHeight}px`;
-  }
-  const most = info.max_question_characters;
-  const length = codePoints(question.value.trim());
-  const over = length - most;
-  const counter = byId("counter");
-  counter.hidden = length <= most * 0.9;
-  counter.textContent = counter.hidden ? "" : `${count(length, language)} / ${count(most, language)}`;
-  counter.ariaLabel = words.counter(count(length, language), count(most, language));
-  question.ariaInvalid = String(over > 0);
-  const problem = byId("problem");
-  if (over > 0) {
-    const text = words.tooLong(count(over, language), count(most, language));
-    if (problem.textContent !== text) report(text);
-    problem.dataset.kind = "length";
-  } else if (problem.dataset.kind === "length") {
-    report("");
-    delete problem.dataset.kind;
-  }
-  return over > 0;
-}
-
-// follow keeps the end of the log in sight, as long as the reader is there.
-const follow = {
-  on: true,
-  top: 0,
-  planned: false,
-
-  now() {
-    this.on = true;
-    log.scrollTop = byId("welcome").hidden ? log.scrollHeight : 0;
-    byId("jump").hidden = true;
-  },
-
-  soon() {
-    if (this.planned) return;
-    this.planned = true;
-    requestAnimationFrame(() => {
-      this.planned = false;
-      if (this.on && byId("welcome").hidden) log.scrollTop = log.scrollHeight;
-      this.showJump();
-    });
-  },
-
-  // scrolled tells the reader's scrolling up from our own scrolling down.
-  scrolled() {
-    const below = log.scrollHeight - log.clientHeight - log.scrollTop;
-    if (below < 4) this.on = true;
-    else if (log.scrollTop < this.top) this.on = false;
-    this.top = log.scrollTop;
-    this.showJump();
-  },
-
-  showJump() {
-    byId("jump").hidden = this.on || log.scrollHeight - log.clientHeight - log.scrollTop < 4;
-  },
-};
 
 // What the reader does.
 
-function submit() {
-  const text = question.value.trim();
-  if (running) return report(words.busy);
-  if (text === "" || measure()) return question.focus();
-  question.value = "";
-  measure();
-  ask(text);
-}
-
-byId("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  submit();
-});
-question.addEventListener("keydown", (event) => {
-  // While an input method composes, Enter confirms and does not send. Safari
-  // ends the composition before this event, which then has the key code 229.
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
-    event.preventDefault();
-    submit();
-  }
-});
-question.addEventListener("input", () => {
-  if (byId("problem").dataset.kind !== "length") report("");
-  measure();
-});
+onSend(ask);
+byId("stop").addEventListener("click", stop);
 document.addEventListener("keydown", (event) => {
   const composing = event.isComposing || event.keyCode === 229;
-  if (event.key === "Escape" && !composing && !byId("conversations").matches(":popover-open")) stop();
-});
-byId("stop").addEventListener("click", stop);
-byId("reconnect").addEventListener("click", () => connection.reconnect());
-byId("jump").addEventListener("click", () => {
-  follow.now();
-  log.focus();
+  if (event.key === "Escape" && !composing && !document.querySelector(":popover-open, dialog[open], .editor")) stop();
 });
 byId("new").addEventListener("click", () => {
-  leave();
-  shelf.begin();
-  show();
+  if (addressed()) location.hash = "#/";
   announce(words.announceNew);
   question.focus();
 });
@@ -474,9 +337,11 @@ byId("language").addEventListener("click", () => {
   switchLanguage();
   show();
 });
-log.addEventListener("scroll", () => follow.scrolled());
-new ResizeObserver(() => follow.soon()).observe(log);
-addEventListener("pagehide", () => shelf.save());
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the conversation's
+  question.focus();
+});
+addEventListener("hashchange", () => open(addressed()));
 
 byId("suggestions").replaceChildren(...suggestions.map((text) => {
   const entry = document.createElement("li");
@@ -492,5 +357,5 @@ byId("suggestions").replaceChildren(...suggestions.map((text) => {
   return entry;
 }));
 
-show();
+await open(addressed());
 if (matchMedia("(pointer: fine)").matches) question.focus();

@@ -5,7 +5,7 @@ const longestWait = 15_000;
 const settled = 5_000; // a connection that lived this long was a good one
 
 export class Connection extends EventTarget {
-  #url;
+  #address;
   #socket = null;
   #attempts = 0;
   #timer = 0;
@@ -15,11 +15,13 @@ export class Connection extends EventTarget {
   state = "connecting";
   retryAt = 0;
 
+  // address is a function that promises the URL, which may be good only once.
+  //
   // The events are "state", "frame" (detail: the decoded frame) and "closed"
   // (detail: the close code), which comes once for each connection that was open.
-  constructor(url) {
+  constructor(address) {
     super();
-    this.#url = url;
+    this.#address = address;
     addEventListener("online", () => this.reconnect());
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.reconnect();
@@ -57,10 +59,17 @@ export class Connection extends EventTarget {
     });
   }
 
-  #connect() {
+  async #connect() {
     clearTimeout(this.#timer);
     this.#become("connecting");
-    const socket = new WebSocket(this.#url);
+    let url;
+    try {
+      url = await this.#address();
+    } catch {
+      this.#wait();
+      return;
+    }
+    const socket = new WebSocket(url);
     this.#socket = socket;
     let openedAt = 0;
     socket.addEventListener("open", () => {
@@ -78,12 +87,16 @@ export class Connection extends EventTarget {
     });
     socket.addEventListener("close", ({ code }) => {
       if (openedAt > 0 && Date.now() - openedAt > settled) this.#attempts = 0;
-      const wait = Math.min(longestWait, firstWait * 2 ** this.#attempts++) * (0.75 + Math.random() / 2);
-      this.retryAt = Date.now() + wait;
-      this.#timer = setTimeout(() => this.#connect(), wait);
-      this.#become("waiting");
+      this.#wait();
       if (openedAt > 0) this.#tell("closed", code);
     });
+  }
+
+  #wait() {
+    const wait = Math.min(longestWait, firstWait * 2 ** this.#attempts++) * (0.75 + Math.random() / 2);
+    this.retryAt = Date.now() + wait;
+    this.#timer = setTimeout(() => this.#connect(), wait);
+    this.#become("waiting");
   }
 
   #become(state) {

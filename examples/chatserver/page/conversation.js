@@ -1,109 +1,63 @@
-// The conversations of this tab, which survive a reload, and what of them goes
-// to the model.
+// What a conversation is made of, and what of it goes to the model.
 //
-// A conversation is {id, turns}. A turn is
-//   {id, question, model, state, parts, forgotten, error, result}
+// A turn is
+//   {id, question, model, fresh, state, parts, forgotten, error, result, answerID, sequence, goesOn}
 // where state is "connecting", "waiting" (for the first frame), "streaming",
 // "stopping", "done" or "failed", and a part is {text} or
-// {tool: {id, name, input, status, content}}.
-
-const stored = "mangaassist.conversations.1";
-const mostConversations = 20;
-
-const newConversation = () => ({ id: crypto.randomUUID(), turns: [] });
+// {tool: {id, name, input, status, content}}. answerID and sequence say where to
+// read on at the server; fresh, that the model is asked even if the server's cache has
+// an answer; goesOn, that the model goes on with what it has written.
 
 export const isRunning = (turn) => ["connecting", "waiting", "streaming", "stopping"].includes(turn.state);
 
-export class Shelf {
-  conversations = []; // newest first
-  current = newConversation();
-
-  constructor() {
-    let saved;
-    try {
-      saved = JSON.parse(sessionStorage.getItem(stored));
-    } catch {
-      return; // denied or damaged: begin anew
-    }
-    if (!Array.isArray(saved?.conversations)) return;
-    this.conversations = saved.conversations;
-    this.current = this.conversations.find(({ id }) => id === saved.current) ?? this.current;
-    for (const turn of this.conversations.flatMap(({ turns }) => turns)) {
-      if (isRunning(turn)) {
-        turn.state = "failed";
-        turn.error = { code: "reloaded", retryable: true };
-      }
-    }
-  }
-
-  begin() {
-    this.current = newConversation();
-    this.save();
-  }
-
-  open(id) {
-    this.current = this.conversations.find((conversation) => conversation.id === id) ?? this.current;
-    this.save();
-  }
-
-  remove(id) {
-    this.conversations = this.conversations.filter((conversation) => conversation.id !== id);
-    if (this.current.id === id) this.current = newConversation();
-    this.save();
-  }
-
-  // add appends a turn to the current conversation, which thereby is kept.
-  add(question, model) {
-    const turn = newTurn(question, model);
-    this.current.turns.push(turn);
-    this.conversations = [this.current, ...this.conversations.filter((c) => c !== this.current)].slice(0, mostConversations);
-    this.save();
-    return turn;
-  }
-
-  // replace puts a fresh turn with the same question in the place of another.
-  replace(turn, model) {
-    const fresh = newTurn(turn.question, model);
-    this.current.turns[this.current.turns.indexOf(turn)] = fresh;
-    this.save();
-    return fresh;
-  }
-
-  drop(turn) {
-    this.current.turns = this.current.turns.filter((other) => other !== turn);
-    this.save();
-  }
-
-  // save keeps as many conversations as the browser has room for.
-  save() {
-    for (let keep = this.conversations.length; keep >= 0; keep--) {
-      try {
-        const conversations = this.conversations.slice(0, keep);
-        sessionStorage.setItem(stored, JSON.stringify({ current: this.current.id, conversations }));
-        return;
-      } catch {
-        // Full or denied: try with fewer.
-      }
-    }
-  }
+export function newTurn(question, model, fresh = false) {
+  return {
+    id: crypto.randomUUID(), question, model, fresh, state: "connecting", parts: [], forgotten: 0, error: null, result: null, answerID: "", sequence: 0, goesOn: false,
+  };
 }
 
-function newTurn(question, model) {
-  return { id: crypto.randomUUID(), question, model, state: "connecting", parts: [], forgotten: 0, error: null, result: null };
+// putTurn puts a turn in the place of the one with its id. If that is gone, or another
+// tab has read further, nothing changes and it returns false.
+export function putTurn(conversation, turn) {
+  const at = conversation.turns.findIndex(({ id }) => id === turn.id);
+  if (at < 0 || further(conversation.turns[at], turn)) return false;
+  conversation.turns[at] = turn;
+  return true;
+}
+
+// further says if a turn has more of the same answer than another one. Of two that are
+// done, the reader that was there from the start knows the times.
+export function further(turn, other) {
+  if (turn.answerID === "" || turn.answerID !== other.answerID) return false;
+  return turn.sequence > other.sequence || (turn.sequence === other.sequence && turn.state === "done" && !(other.result?.latency_ms > 0));
+}
+
+// addTurn puts a turn in the place of an earlier one, and of all after it if they go
+// too. Without an earlier one it comes last.
+export function addTurn(conversation, turn, { earlier = turn, andAfter = false } = {}) {
+  const at = conversation.turns.findIndex(({ id }) => id === earlier.id);
+  if (at < 0) conversation.turns.push(turn);
+  else conversation.turns.splice(at, andAfter ? Infinity : 1, turn);
+  conversation.askedAt = Date.now();
 }
 
 export function answerText(turn) {
   return turn.parts.filter((part) => part.text !== undefined).map((part) => part.text).join("\n\n").trim();
 }
 
+const length = (text) => new TextEncoder().encode(text).length;
+const size = (message) => length(JSON.stringify(message)) + 1;
+
 // context is what the model is given for a turn: the question, and before it
-// the answered turns, the oldest left out when the limits would be passed.
+// the answered turns, the oldest left out when the limits would be passed. If the
+// answer goes on, its text and goOn (the words that ask for more) follow.
 // forgotten counts the messages left out.
-export function context(turns, turn, { mostBytes, mostMessages, mostAnswerBytes }) {
-  const length = (text) => new TextEncoder().encode(text).length;
-  const size = (message) => length(JSON.stringify(message)) + 1;
+export function context(turns, turn, { mostBytes, mostMessages, mostAnswerBytes }, goOn) {
   const messages = [{ role: "user", content: turn.question }];
-  let bytes = size(messages[0]);
+  if (turn.goesOn) {
+    messages.push({ role: "assistant", content: endOf(answerText(turn), mostAnswerBytes) }, { role: "user", content: goOn });
+  }
+  let bytes = messages.reduce((sum, message) => sum + size(message), 0);
   let forgotten = 0;
   for (const earlier of turns.slice(0, turns.indexOf(turn)).reverse()) {
     const answer = answerText(earlier);
@@ -115,4 +69,11 @@ export function context(turns, turn, { mostBytes, mostMessages, mostAnswerBytes 
     else messages.unshift(...pair);
   }
   return { messages, forgotten };
+}
+
+// endOf is the end of a text that has at most so many bytes.
+function endOf(text, most) {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= most) return text;
+  return new TextDecoder().decode(bytes.slice(bytes.length - most)).replace(/^\ufffd+/, "");
 }

@@ -1,390 +1,271 @@
 // A renderer for the Markdown that models write, fed as the answer arrives.
 //
-// It understands paragraphs, headings, lists, rules, fenced code, bold,
-// italics, inline code and https links. Each character is looked at once: a
-// mark opens its element at once, and an element whose mark is never closed is
-// unwrapped into the text that it was. Everything else is text. It builds the
-// DOM from elements and text nodes only, so no answer can bring markup, load an
-// image or run a script.
+// It reads CommonMark's paragraphs, headings, lists, block quotes, rules and fenced
+// code, and GFM's tables, task lists, strikethrough and autolinks. There is no HTML,
+// no code by indentation and no reference link: these stay text. Each line of text
+// ends in a line break. It builds the DOM from elements and text nodes only, so an
+// answer can bring no markup, load no image and run no script.
+//
+// A line joins the document as soon as its beginning says what it is. Only the block
+// at the end is drawn again when more of it comes: one paragraph, one row of a table.
 
-const item = /^([ \t]*)(?:[-*+•]|(\d{1,4})[.)])[ \t]$/;
-const heading = /^#{1,6}[ \t]$/;
-const fence = /^ {0,3}```$/;
-const rule = /^ {0,3}(?:-{3,}|\*{3,})[ \t]*$/;
-const undecided = /^[ \t]*(?:[•+]|-+|\*+|\d{1,4}[.)]?|#{1,6}|`{1,2})?$/;
-const longestPrefix = 40;
-const deepestList = 6;
-const longestLabel = 300;
-const longestURL = 2000;
+import { Code, Heading, Paragraph, Table } from "./markdown-leaf.js";
+import { alignments, cells, maybeDelimiter } from "./markdown-table.js";
 
-const isSpace = (c) => c === "" || /\s/.test(c);
+const quote = /^ *>/;
+const rule = /^(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
+const maybeRule = /^(?:\*[* \t]*|-[- \t]*|_[_ \t]*)$/;
+const underline = /^(?:=+|-+)[ \t]*$/;
+const item = /^(?:([-+*•])|(\d{1,9})([.)]))(?=[ \t]|$)/;
+const maybeItem = /^(?:[-+*•]|\d{1,9}[.)]?)[ \t]*$/;
+const heading = /^(#{1,6})(?:[ \t]+|$)/;
+const maybeHeading = /^#{1,6}[ \t]*$/;
+const fence = /^(?:(`{3,}) *([^`\s]*)[^`]*|(~{3,}) *(\S*).*)$/;
+const maybeFence = /^(?:`{1,2}|~{1,2}|`{3}[^`]*|`{4,}[^`]*|~{3}.*)$/;
+const deepest = 24; // containers in each other
 
 export class Markdown {
   #root;
-  #mode = "start"; // start | inline | info (the rest of a fence's first line) | code
-  #prefix = ""; // the start of a line, until it tells what the line is
-  #blank = false; // a blank line came before this one
-  #block = null; // the element that takes inline content
-  #lists = []; // open lists, outermost first: {element, item, indent, ordered}
-  #open = []; // open emphasis: {mark, element}
-  #stars = 0; // asterisks that wait for the character after them
-  #beforeStars = "";
-  #code = null; // the open inline code, or the open code block
-  #link = ""; // a link that is not complete yet, from its "["
-  #linkState = "";
-  #escaped = false;
-  #last = ""; // the character before
-  #text = ""; // text not yet in the document
+  #hooks;
+  #containers = []; // the open quotes and items, outermost first
+  #leaf = null; // the open block that takes text
+  #top = 6; // the level of the highest heading so far
+  #line = ""; // the beginning of a line that does not say yet what it is
+  #decided = false; // the line belongs to the leaf
 
-  constructor(root) {
+  // The hooks add what needs words: code(block, language) to a block of code and
+  // task(box, done) to the box of a task.
+  constructor(root, hooks = {}) {
     this.#root = root;
+    this.#hooks = hooks;
   }
 
   // write takes the next piece of the answer.
   write(piece) {
-    for (const c of piece) {
-      if (c !== "\r") this.#character(c);
-    }
-    this.#flush();
-  }
-
-  // end says that the answer is complete: what is still undecided is text.
-  end() {
-    if (this.#mode === "start" && this.#prefix.trim() !== "") this.#line();
-    if (this.#mode === "code" && this.#prefix.trim() !== "```") this.#text += this.#prefix;
-    this.#endBlock();
-    this.#mode = "start";
-    this.#prefix = "";
-    this.#lists = [];
-  }
-
-  #character(c) {
-    switch (this.#mode) {
-      case "start":
-        this.#start(c);
-        break;
-      case "inline":
-        if (c === "\n") this.#endLine();
-        else this.#inline(c);
-        break;
-      case "info":
-        if (c === "\n") this.#mode = "code";
-        break;
-      case "code":
-        this.#fenced(c);
-        break;
-    }
-  }
-
-  // Blocks.
-
-  #start(c) {
-    if (c === "\n") {
-      this.#line();
-      return;
-    }
-    this.#prefix += c;
-    const prefix = this.#prefix;
-    let match;
-    if ((match = item.exec(prefix))) {
-      this.#openItem(width(match[1]), match[2]);
-    } else if (heading.test(prefix)) {
-      this.#endBlock();
-      this.#lists = [];
-      this.#openBlock(prefix.length === 2 ? "h5" : "h6");
-    } else if (fence.test(prefix)) {
-      this.#endBlock();
-      const pre = document.createElement("pre");
-      pre.tabIndex = 0; // it scrolls, so the keyboard must reach it
-      this.#code = document.createElement("code");
-      pre.append(this.#code);
-      this.#parent().append(pre);
-      this.#mode = "info";
-      this.#prefix = "";
-    } else if (!undecided.test(prefix) || prefix.length > longestPrefix) {
-      this.#openText();
-    }
-  }
-
-  // line ends a line that was no more than a prefix.
-  #line() {
-    const prefix = this.#prefix;
-    this.#prefix = "";
-    if (prefix.trim() === "") {
-      this.#endBlock();
-      this.#blank = true;
-    } else if (rule.test(prefix)) {
-      this.#endBlock();
-      this.#lists = [];
-      this.#root.append(document.createElement("hr"));
-    } else {
-      this.#prefix = prefix;
-      this.#openText();
+    const [first, ...lines] = piece.replaceAll("\r", "").split("\n");
+    this.#take(first);
+    for (const line of lines) {
       this.#endLine();
+      this.#take(line);
     }
+    this.#leaf?.show(true);
   }
 
-  // openText turns a prefix into text: the next line of the open paragraph, or
-  // a new one.
-  #openText() {
-    const prefix = this.#prefix;
-    const text = prefix.trimStart();
-    if (this.#block) {
-      this.#target().append(document.createElement("br"));
-      this.#mode = "inline";
-      this.#prefix = "";
-      this.#last = "";
-    } else {
-      if (width(prefix.slice(0, prefix.length - text.length)) < 2) this.#lists = [];
-      this.#openBlock("p");
+  // end says that the answer is complete.
+  end() {
+    if (this.#line !== "" || this.#decided) this.#endLine();
+    this.#close(0);
+  }
+
+  #take(piece) {
+    if (this.#decided) {
+      this.#leaf.add(piece);
+    } else if (piece !== "") {
+      this.#line += piece;
+      this.#start(false);
     }
-    for (const c of text) this.#inline(c);
-  }
-
-  #openBlock(name) {
-    this.#block = document.createElement(name);
-    this.#parent().append(this.#block);
-    this.#begin();
-  }
-
-  #openItem(indent, number) {
-    this.#endBlock();
-    const ordered = number !== undefined;
-    while (this.#lists.length > 0 && indent < this.#lists.at(-1).indent) this.#lists.pop();
-    let list = this.#lists.at(-1);
-    const nested = list && indent >= list.indent + 2 && this.#lists.length < deepestList;
-    if (list && !nested && list.ordered !== ordered) {
-      this.#lists.pop();
-      list = undefined;
-    }
-    if (!list || nested) {
-      list = { element: document.createElement(ordered ? "ol" : "ul"), item: null, indent, ordered };
-      if (ordered && number !== "1") list.element.start = Number(number);
-      this.#parent().append(list.element);
-      this.#lists.push(list);
-    }
-    list.item = document.createElement("li");
-    list.element.append(list.item);
-    this.#block = list.item;
-    this.#begin();
-  }
-
-  #begin() {
-    this.#mode = "inline";
-    this.#prefix = "";
-    this.#blank = false;
-    this.#last = "";
-  }
-
-  #parent() {
-    return this.#lists.at(-1)?.item ?? this.#root;
   }
 
   #endLine() {
-    this.#failLink();
-    if (this.#code) {
-      this.#unwrap("`", this.#code);
-      this.#code = null;
+    if (!this.#decided) this.#start(true);
+    if (this.#decided) this.#leaf.endLine();
+    this.#line = "";
+    this.#decided = false;
+  }
+
+  // start finds what a line is: which open containers it goes on with, which it
+  // opens, and the block that takes its text. Of a line that is not complete it may
+  // not know yet; then it changes nothing.
+  #start(complete) {
+    const code = this.#leaf instanceof Code;
+    let line = skip({ text: this.#line, column: 0 }, 0);
+    let depth = 0;
+    for (; depth < this.#containers.length; depth++) {
+      const inside = this.#containers[depth].within(line);
+      if (inside === null) break;
+      line = inside;
     }
-    this.#resolveStars("");
-    this.#escaped = false;
-    this.#flush();
-    this.#mode = "start";
-    this.#prefix = "";
-    if (this.#block && /^H[56]$/.test(this.#block.tagName)) this.#endBlock();
+    const all = depth === this.#containers.length;
+    if (code && all) return this.#codeLine(depth > 0 ? line.text : this.#line, complete);
+    if (!complete && line.text.trim() === "") return;
+
+    const goesOn = all && this.#leaf instanceof Paragraph;
+    const opened = [];
+    for (;;) {
+      const block = this.#blockAt(line, complete, goesOn && opened.length === 0);
+      if (block === null) return;
+      if (!block.container || depth + opened.length >= deepest) {
+        this.#use(block.container ? { kind: "text", text: line.text } : block, depth, opened);
+        return;
+      }
+      opened.push(block);
+      line = block.rest;
+      if (!complete && line.text.trim() === "") return;
+    }
   }
 
-  #endBlock() {
-    if (this.#mode === "inline") this.#endLine();
-    this.#flush();
-    while (this.#open.length > 0) this.#giveUp();
-    this.#block = null;
-    this.#code = null;
-  }
-
-  // fenced collects a code block line by line, to see the fence that ends it.
-  #fenced(c) {
-    if (c !== "\n") {
-      this.#prefix += c;
-      if (this.#prefix.length > longestPrefix) this.#text += this.#take();
+  #codeLine(text, complete) {
+    if (this.#leaf.closes(text)) {
+      if (!complete) return;
+      this.#endLeaf();
       return;
     }
-    if (this.#prefix.trim() === "```") {
-      this.#flush();
-      this.#code = null;
-      this.#mode = "start";
-      this.#prefix = "";
-    } else {
-      this.#text += this.#take() + "\n";
+    if (!complete && this.#leaf.mayClose(text)) return;
+    this.#decided = true;
+    this.#leaf.add(this.#leaf.unindent(text));
+  }
+
+  // blockAt says what begins at the start of a text; null if that is open yet.
+  #blockAt(line, complete, goesOn) {
+    const indent = indentOf(line.text);
+    const text = line.text.slice(indent);
+    let found;
+    if (text === "") return { kind: "blank" };
+    if (quote.test(text)) return { container: "quote", rest: withinQuote(line) };
+    if (goesOn && complete) {
+      if (underline.test(text)) return { kind: "underline", level: text[0] === "=" ? 1 : 2 };
+      const aligned = alignments(text);
+      if (aligned && cells(this.#leaf.lastLine).length === aligned.length) return { kind: "table", aligned };
     }
+    if (!complete) {
+      if (maybeRule.test(text) || maybeItem.test(text) || maybeHeading.test(text) || maybeFence.test(text)) return null;
+      if (goesOn && (underline.test(text) || maybeDelimiter.test(text))) return null;
+    }
+    if (rule.test(text)) return { kind: "rule" };
+    if ((found = item.exec(text)) && !(goesOn && ((found[2] ?? "1") !== "1" || found[0] === text.trim()))) {
+      const [marker, sign, number, end = sign] = found;
+      const rest = skip(line, indent + marker.length);
+      const space = indentOf(rest.text);
+      const width = space > 4 || space === rest.text.length ? 1 : space;
+      return { container: "item", rest: skip(rest, width), sign: end, number, indent: indent + marker.length + width };
+    }
+    if ((found = heading.exec(text))) return { kind: "heading", level: found[1].length, text: text.slice(found[0].length) };
+    if ((found = fence.exec(text))) return { kind: "code", fence: found[1] ?? found[3], language: found[2] ?? found[4], indent };
+    return { kind: "text", text };
   }
 
-  #take() {
-    const prefix = this.#prefix;
-    this.#prefix = "";
-    return prefix;
+  // use puts a line in its place, after its first depth containers.
+  #use(block, depth, opened) {
+    if (block.kind === "text" && opened.length === 0 && this.#leaf instanceof Paragraph) {
+      this.#add(block.text); // also if it left out the marks of its containers
+      return;
+    }
+    if (block.kind === "blank" && opened.length === 0) {
+      this.#close(depth); // a quote that it does not go on with
+      const last = this.#containers.at(-1);
+      if (last) last.over = !last.element.hasChildNodes(); // an item begins with one blank line at most
+      return;
+    }
+    const row = block.kind === "text" && opened.length === 0 && depth === this.#containers.length && this.#leaf instanceof Table;
+    if (row) {
+      this.#add(block.text);
+      return;
+    }
+    if (block.kind === "underline" || block.kind === "table") {
+      this.#remake(block);
+      return;
+    }
+    const list = opened[0]?.container === "item" ? this.#containers[depth]?.list : undefined;
+    this.#close(depth);
+    opened.forEach((container, i) => this.#enter(container, i === 0 ? list : undefined));
+    this.#begin(block);
   }
 
-  // Inline content.
-
-  #inline(c) {
-    if (this.#link !== "") {
-      this.#inLink(c);
-    } else if (this.#code) {
-      if (c === "`") this.#closeCode();
-      else this.#text += c;
-    } else if (this.#escaped) {
-      this.#escaped = false;
-      this.#put(/[!-/:-@[-`{-~]/.test(c) ? c : "\\" + c);
-    } else if (c === "*") {
-      if (this.#stars++ === 0) this.#beforeStars = this.#last;
-    } else {
-      this.#resolveStars(c);
-      if (c === "\\") {
-        this.#escaped = true;
-      } else if (c === "`") {
-        this.#flush();
-        const code = document.createElement("code");
-        this.#target().append(code);
-        this.#code = code;
-      } else if (c === "[") {
-        this.#link = c;
-        this.#linkState = "label";
-      } else {
-        this.#put(c);
+  // begin opens the block of a line.
+  #begin(block) {
+    const parent = this.#containers.at(-1)?.element ?? this.#root;
+    switch (block.kind) {
+      case "rule":
+        parent.append(document.createElement("hr"));
+        break;
+      case "heading":
+        this.#top = Math.min(this.#top, block.level);
+        this.#leaf = new Heading(parent, block.level > this.#top ? "h6" : "h5");
+        this.#add(block.text);
+        break;
+      case "code":
+        this.#leaf = new Code(parent, block, this.#hooks.code);
+        break;
+      case "text": {
+        const task = this.#containers.at(-1)?.kind === "item" && !parent.hasChildNodes();
+        this.#leaf = new Paragraph(parent, task ? this.#hooks.task ?? (() => {}) : null);
+        this.#add(block.text);
       }
     }
   }
 
-  #put(text) {
-    this.#text += text;
-    this.#last = text.at(-1) ?? "";
+  #add(text) {
+    this.#decided = true;
+    this.#leaf.add(text);
   }
 
-  #target() {
-    return this.#open.at(-1)?.element ?? this.#block;
-  }
-
-  #flush() {
-    if (this.#text === "") return;
-    const target = this.#code ?? this.#target();
-    const end = target.lastChild;
-    if (end instanceof Text) end.appendData(this.#text);
-    else target.append(this.#text);
-    this.#text = "";
-  }
-
-  #closeCode() {
-    this.#flush();
-    const code = this.#code;
-    this.#code = null;
-    if (!code.hasChildNodes()) {
-      code.remove();
-      this.#put("``");
-    }
-    this.#last = "`";
-  }
-
-  // resolveStars decides what a run of asterisks means, once the character
-  // after it is known. Whether they stand inside a word does not matter, since
-  // Japanese puts no spaces between words.
-  #resolveStars(next) {
-    let n = this.#stars;
-    if (n === 0) return;
-    this.#stars = 0;
-    if (n > 3) {
-      this.#put("*".repeat(n));
+  // remake makes a heading or a table of the paragraph that came before its sign.
+  #remake({ kind, level, aligned }) {
+    const parent = this.#containers.at(-1)?.element ?? this.#root;
+    const text = kind === "table" ? this.#leaf.takeLastLine() : this.#leaf.takeAll();
+    this.#endLeaf();
+    if (kind === "table") {
+      this.#leaf = new Table(parent, cells(text), aligned);
       return;
     }
-    this.#flush();
-    const closes = !isSpace(this.#beforeStars);
-    const opens = !isSpace(next);
-    while (n > 0) {
-      const at = closes ? this.#open.findLastIndex(({ mark }) => n === 3 || mark.length === n) : -1;
-      if (at >= 0) {
-        while (this.#open.length > at + 1) this.#giveUp();
-        n -= this.#open.pop().mark.length;
-      } else if (opens) {
-        const mark = n >= 2 ? "**" : "*";
-        const element = document.createElement(mark === "**" ? "strong" : "em");
-        this.#target().append(element);
-        this.#open.push({ mark, element });
-        n -= mark.length;
-      } else {
-        this.#put("*".repeat(n));
-        n = 0;
-      }
-    }
-    this.#last = "*";
+    this.#begin({ kind: "heading", level, text });
+    this.#decided = false;
+    this.#endLeaf();
   }
 
-  // giveUp turns the innermost emphasis back into text.
-  #giveUp() {
-    this.#flush();
-    const { mark, element } = this.#open.pop();
-    this.#unwrap(mark, element);
-  }
-
-  #unwrap(mark, element) {
-    if (element === this.#code) this.#flush();
-    element.before(mark);
-    while (element.firstChild) element.before(element.firstChild);
-    element.remove();
-  }
-
-  #inLink(c) {
-    const state = this.#linkState;
-    const closing = state === "label" ? "]" : state === "between" ? "(" : ")";
-    const tooLong = this.#link.length > (state === "url" ? longestLabel + longestURL : longestLabel);
-    if (c === "[" || tooLong || (state === "between" && c !== closing) || (state === "url" && isSpace(c))) {
-      this.#failLink();
-      this.#inline(c);
+  #enter({ container, sign, number, indent }, list) {
+    const parent = this.#containers.at(-1)?.element ?? this.#root;
+    if (container === "quote") {
+      const element = document.createElement("blockquote");
+      parent.append(element);
+      this.#containers.push({ kind: "quote", element, within: withinQuote });
       return;
     }
-    this.#link += c;
-    if (c !== closing) return;
-    if (state === "label") this.#linkState = "between";
-    else if (state === "between") this.#linkState = "url";
-    else this.#closeLink();
-  }
-
-  // failLink makes text of what only looked like a link.
-  #failLink() {
-    const text = this.#link;
-    if (text === "") return;
-    this.#link = "";
-    this.#put("[");
-    for (const c of text.slice(1)) this.#inline(c);
-  }
-
-  #closeLink() {
-    const end = this.#link.indexOf("](");
-    const label = this.#link.slice(1, end);
-    const url = URL.canParse(this.#link.slice(end + 2, -1)) ? new URL(this.#link.slice(end + 2, -1)) : null;
-    if (label === "" || url?.protocol !== "https:" || url.username !== "" || url.password !== "") {
-      const text = this.#link;
-      this.#link = "";
-      this.#put(text);
-      return;
+    if (list?.sign !== sign) {
+      list = { sign, element: document.createElement(number === undefined ? "ul" : "ol") };
+      if (number !== undefined && Number(number) !== 1) list.element.setAttribute("start", String(Number(number)));
+      parent.append(list.element);
     }
-    this.#link = "";
-    this.#flush();
-    const link = document.createElement("a");
-    link.href = url.href;
-    link.rel = "noopener noreferrer nofollow";
-    link.target = "_blank";
-    link.textContent = label.replaceAll(/\*\*|`/g, "");
-    const host = document.createElement("span"); // says where a link goes, whatever its label claims
-    host.className = "host";
-    host.textContent = ` (${url.host})`;
-    link.append(host);
-    this.#target().append(link);
-    this.#last = ")";
+    const element = document.createElement("li");
+    list.element.append(element);
+    this.#containers.push({ kind: "item", element, list, indent, within: withinItem });
+  }
+
+  #endLeaf() {
+    this.#leaf?.show(false);
+    this.#leaf = null;
+  }
+
+  // close ends the leaf and the containers deeper than depth.
+  #close(depth) {
+    this.#endLeaf();
+    this.#containers.length = depth;
   }
 }
 
-function width(indent) {
-  let n = 0;
-  for (const c of indent) n += c === "\t" ? 4 : 1;
-  return n;
+// within… return a line after the mark of its container, or null if it does not go on
+// with it.
+function withinQuote(line) {
+  const found = quote.exec(line.text);
+  if (!found) return null;
+  const rest = skip(line, found[0].length);
+  return rest.text.startsWith(" ") ? skip(rest, 1) : rest;
+}
+
+function withinItem(line) {
+  if (line.text.trim() === "") return line;
+  return !this.over && indentOf(line.text) >= this.indent ? skip(line, this.indent) : null;
+}
+
+// skip leaves out the first n characters of a line, and turns the tabs before the
+// text into spaces, up to the next stop.
+function skip({ text, column }, n) {
+  const [indent] = /^[ \t]*/.exec(text.slice(n));
+  let spaces = "";
+  for (const c of indent) spaces += c === "\t" ? " ".repeat(4 - ((column + n + spaces.length) % 4)) : c;
+  return { text: spaces + text.slice(n + indent.length), column: column + n };
+}
+
+function indentOf(text) {
+  return text.length - text.trimStart().length;
 }

@@ -1,6 +1,8 @@
 // One turn of the conversation on the page: the question, the answer as it
 // arrives, and what it cost.
 
+import { QuestionView } from "./question.js";
+import { readable } from "./readable.js";
 import { Markdown } from "./markdown.js";
 import { Script, languageOf, cost, count, modelName, seconds } from "./format.js";
 import { answerText, isRunning } from "./conversation.js";
@@ -21,8 +23,10 @@ export class TurnView {
   #prose = null; // the text part that is being written: {element, markdown}
   #tools = new Map(); // tool use id → its card
   #actions;
+  #question;
 
-  // The actions are {retry, edit, regenerate}, called with the turn.
+  // The actions are retry(turn), resend(turn, question), goOn(turn), after(turn), which
+  // is how many turns follow, and announce(text).
   constructor(turn, number, actions) {
     this.#turn = turn;
     this.#actions = actions;
@@ -31,18 +35,20 @@ export class TurnView {
     title.id = `turn-${turn.id}`;
     title.textContent = words.questionTitle(number);
     this.element.setAttribute("aria-labelledby", title.id);
-    const question = this.#find(".question");
-    question.textContent = turn.question;
-    question.lang = languageOf(turn.question);
-    this.#find(".retry").addEventListener("click", () => this.#actions.retry(turn));
-    this.#find(".edit").addEventListener("click", () => this.#actions.edit(turn));
-    this.#find(".regenerate").addEventListener("click", () => this.#actions.regenerate(turn));
-    this.#find(".copy").addEventListener("click", () => this.#copy());
+    this.#question = new QuestionView(this.#find(".question"), turn, actions);
+    for (const again of this.element.querySelectorAll(".retry, .regenerate")) again.addEventListener("click", () => actions.retry(turn));
+    this.#find(".reword").addEventListener("click", () => this.#question.edit());
+    this.#find(".go-on").addEventListener("click", () => actions.goOn(turn));
+    this.#find(".copy").addEventListener("click", () => this.#copy(answerText(turn), this.#find(".answer-actions .copy-text")));
     for (const part of turn.parts) {
       if (part.tool) this.tool(part.tool);
       else this.write(part.text);
     }
     this.update();
+  }
+
+  get turn() {
+    return this.#turn;
   }
 
   #find(selector) {
@@ -56,9 +62,10 @@ export class TurnView {
       element.className = "prose";
       element.dir = "auto";
       this.#find(".parts").append(element);
-      this.#prose = { element, markdown: new Markdown(element) };
+      this.#prose = { element, markdown: new Markdown(element, { code: (block, language) => this.#label(block, language), task: labelTask }) };
+      this.#showWaiting();
     }
-    this.#prose.markdown.write(piece);
+    this.#prose.markdown.write(readable(piece));
     this.#script.write(piece);
     const spoken = this.#script.language;
     if (spoken !== "" && this.#find(".parts").lang !== spoken) this.#find(".parts").lang = spoken;
@@ -93,7 +100,6 @@ export class TurnView {
   update() {
     const turn = this.#turn;
     const running = isRunning(turn);
-    const answering = running && turn.parts.at(-1)?.text !== undefined;
     if (!running) {
       this.#endProse();
       for (const { tool } of turn.parts) {
@@ -101,12 +107,19 @@ export class TurnView {
       }
     }
     this.element.dataset.state = turn.state;
+    this.#question.allow(!running);
     this.#find(".answer").ariaBusy = String(running);
-    this.#find(".waiting").hidden = !running || (answering && turn.state !== "stopping");
-    this.#find(".waiting-text").textContent =
-      { connecting: words.waitingForConnection, stopping: words.stopping }[turn.state] ?? words.thinking;
+    this.#showWaiting();
     this.#showFailure();
     this.#showColophon();
+  }
+
+  // showWaiting says what one waits for, unless text arrives.
+  #showWaiting() {
+    const { state } = this.#turn;
+    this.#find(".waiting").hidden = !isRunning(this.#turn) || (this.#prose !== null && state === "streaming");
+    this.#find(".waiting-text").textContent =
+      { connecting: words.waitingForConnection, stopping: words.stopping }[state] ?? words.thinking;
   }
 
   #endProse() {
@@ -137,13 +150,26 @@ export class TurnView {
     this.#find(".outcome").textContent = notes.join(" ");
     this.#find(".outcome").hidden = notes.length === 0;
     this.#find(".facts").replaceChildren(...facts(result));
+    this.#find(".reason").textContent = this.#turn.reason ?? "";
+    this.#find(".reason").lang = languageOf(this.#turn.reason ?? "");
+    this.#find(".reason").hidden = !this.#turn.reason;
     this.#find(".copy").hidden = text === "";
+    this.#find(".go-on").hidden = result.stop_reason !== "max_tokens" || text === "";
   }
 
-  async #copy() {
-    const label = this.#find(".copy-text");
+  // label puts the language and a button to copy it above a block of code.
+  #label(block, language) {
+    const head = clone("code-template");
+    head.lang = document.documentElement.lang;
+    head.querySelector(".code-language").textContent = language;
+    const button = head.querySelector("button");
+    button.addEventListener("click", () => this.#copy(block.querySelector("code").textContent, button.querySelector(".copy-text")));
+    block.prepend(head);
+  }
+
+  async #copy(text, label) {
     try {
-      await navigator.clipboard.writeText(answerText(this.#turn));
+      await navigator.clipboard.writeText(text);
       label.textContent = words.copied;
     } catch {
       label.textContent = words.copyFailed;
@@ -153,6 +179,10 @@ export class TurnView {
   }
 }
 
+function labelTask(box, done) {
+  box.setAttribute("aria-label", done ? words.taskDone : words.taskOpen);
+}
+
 // errorWords is what happened and what to do about it. Of a refused question
 // the server alone knows what is wrong with it.
 export function errorWords({ code, message = "" }) {
@@ -160,37 +190,38 @@ export function errorWords({ code, message = "" }) {
   return code === "bad_request" ? [title, [message, advice].filter(Boolean).join(" ")] : [title, advice];
 }
 
-// facts is the list under an answer: model, tokens, cost and times.
-function facts(result) {
+// facts is the list under an answer: model, tokens, cost and time, in one line.
+function facts({ usage, model, cost_usd: amount, cached: given, latency_ms: total, time_to_first_token_ms: first }) {
   const list = [];
-  const add = (name, value, title) => {
+  const add = (name, value, title = "") => {
+    const group = document.createElement("div");
     const term = document.createElement("dt");
     const fact = document.createElement("dd");
-    const group = document.createElement("div");
+    term.className = "unseen";
     term.textContent = name;
     fact.textContent = value;
-    if (title) fact.title = title;
+    fact.title = title;
     group.append(term, fact);
     list.push(group);
-    return fact;
+    return group;
   };
-  const { usage, model, cost_usd: amount } = result;
-  if (model) add(words.factModel, modelName(model), model);
+  if (model) add(words.factModel, modelName(model), model).className = "fact-model";
+  const number = (n) => count(n ?? 0, language);
   if (usage && !usage.unknown) {
-    const tokens = (n) => words.tokens(count(n, language));
-    add(words.factInput, tokens(usage.input_tokens));
-    if (usage.cache_read_tokens > 0) add(words.factCacheRead, tokens(usage.cache_read_tokens));
-    if (usage.cache_write_tokens > 0) add(words.factCacheWrite, tokens(usage.cache_write_tokens));
-    add(words.factOutput, tokens(usage.output_tokens));
+    const cached = [[words.factCacheRead, usage.cache_read_tokens], [words.factCacheWrite, usage.cache_write_tokens]]
+      .filter(([, n]) => n > 0).map(([name, n]) => `${name} ${words.tokens(number(n))}`).join("\n");
+    const [start, unit, end] = words.inAndOut(number(usage.input_tokens), number(usage.output_tokens));
+    const wide = document.createElement("span"); // a phone has no room for the word
+    wide.className = "wide";
+    wide.textContent = unit;
+    add(words.factTokens, start, cached).lastChild.append(wide, end);
   } else {
-    add(words.factInput, words.unknown);
-    add(words.factOutput, words.unknown);
+    add(words.factTokens, words.tokensUnknown);
   }
   const known = typeof amount === "string" && Number.isFinite(Number(amount));
-  const price = known ? add(words.factCost, cost(amount, language), words.exactly(amount)) : add(words.factCost, words.unknown);
-  price.className = "cost";
-  if (result.time_to_first_token_ms > 0) add(words.factFirst, seconds(result.time_to_first_token_ms, language));
-  if (result.latency_ms > 0) add(words.factTotal, seconds(result.latency_ms, language));
+  add(words.factCost, known ? cost(amount, language) : words.costUnknown, known ? words.exactly(amount) : "").className = "cost";
+  if (given) add(words.factCache, words.cached, words.cachedHint);
+  if (total > 0) add(words.factTotal, seconds(total, language), first > 0 ? words.firstAfter(seconds(first, language)) : "");
   return list;
 }
 
@@ -199,14 +230,14 @@ function gist(input) {
   if (input === null || typeof input !== "object") return "";
   const text = Object.entries(input)
     .filter(([, value]) => ["string", "number"].includes(typeof value))
-    .map(([name, value]) => (typeof value === "number" ? `${name.replaceAll("_", " ")} ${value}` : value))
+    .map(([name, value]) => (typeof value === "string" ? value : Object.hasOwn(words.inputs, name) ? words.inputs[name](value) : `${name.replaceAll("_", " ")} ${value}`))
     .join(" · ");
-  return shorten(text, longestGist, "…");
+  return readable(shorten(text, longestGist, "…"));
 }
 
 function json(value) {
   const text = JSON.stringify(value, null, 2) ?? "";
-  return shorten(text, longestJSON, `\n${words.shortened}`);
+  return readable(shorten(text, longestJSON, `\n${words.shortened}`));
 }
 
 function shorten(text, length, end) {

@@ -38,7 +38,7 @@ type AvailabilityOutput struct {
 }
 
 // CheckMangaAvailability says whether a manga, or one volume of it, is in
-// stock, and at what price. The stock and the prices are invented.
+// stock, and at what price.
 func (s *Shop) CheckMangaAvailability(ctx context.Context, in AvailabilityInput) (AvailabilityOutput, error) {
 	if !catalog.ValidID(in.MangaID) {
 		return AvailabilityOutput{}, invalid("manga_id", `%q is not a manga id; one is "MNG-" and eight capital letters or digits, such as MNG-ONEPIECE: call %s to find it`, clip(in.MangaID), SearchMangaCatalogTool)
@@ -47,17 +47,25 @@ func (s *Shop) CheckMangaAvailability(ctx context.Context, in AvailabilityInput)
 	if !ok {
 		return AvailabilityOutput{}, notFound("manga_id", "the shop has no manga %s; call %s to find the id", in.MangaID, SearchMangaCatalogTool)
 	}
+	products, err := s.products.Products(ctx, m.ID)
+	if err != nil {
+		return AvailabilityOutput{}, err
+	}
+	p, ok := products[m.ID]
+	if !ok {
+		return AvailabilityOutput{}, notFound("manga_id", "the shop does not sell %s (%s)", m.Romaji, m.ID)
+	}
 	out := AvailabilityOutput{
 		MangaID: m.ID, Title: m.Title, Romaji: m.Romaji, English: m.English,
-		PriceJPY: price(m.ID), PriceUSD: dollars(price(m.ID)),
+		PriceJPY: p.PriceJPY, PriceUSD: dollars(p.PriceJPY),
 	}
 	if in.Volume != nil {
-		return out.ofVolume(m, *in.Volume)
+		return out.ofVolume(m, p, *in.Volume)
 	}
-	return out.ofSeries(m), nil
+	return out.ofSeries(m, p), nil
 }
 
-func (out AvailabilityOutput) ofVolume(m *catalog.Manga, volume int) (AvailabilityOutput, error) {
+func (out AvailabilityOutput) ofVolume(m *catalog.Manga, p Product, volume int) (AvailabilityOutput, error) {
 	switch {
 	case volume < 1:
 		return AvailabilityOutput{}, invalid("volume", "%d is no volume; the first is 1", volume)
@@ -69,11 +77,9 @@ func (out AvailabilityOutput) ofVolume(m *catalog.Manga, volume int) (Availabili
 		return AvailabilityOutput{}, notFound("volume", "the shop lists %s of %s (%s), as of %d, and no volume %d yet", count(m.Volumes), m.Romaji, m.ID, m.VolumesAsOf, volume)
 	}
 	out.Volume = volume
-	out.Quantity = stock(m.ID, volume)
+	v := p.volume(volume)
+	out.Quantity, out.RestockDays = v.Quantity, v.RestockDays
 	out.Available = out.Quantity > 0
-	if !out.Available {
-		out.RestockDays = 3 + int(invent(m.ID, "restock", volume)%12)
-	}
 	return out, nil
 }
 
@@ -87,14 +93,14 @@ func count(volumes int) string {
 // maxSoldOut bounds the sold-out volumes that are listed.
 const maxSoldOut = 10
 
-func (out AvailabilityOutput) ofSeries(m *catalog.Manga) AvailabilityOutput {
+func (out AvailabilityOutput) ofSeries(m *catalog.Manga, p Product) AvailabilityOutput {
 	if m.Volumes == 0 {
-		out.Available = stock(m.ID, 1) > 0
+		out.Available = p.volume(1).Quantity > 0
 		return out
 	}
 	out.Volumes = m.Volumes
 	for v := 1; v <= m.Volumes; v++ {
-		if stock(m.ID, v) > 0 {
+		if p.volume(v).Quantity > 0 {
 			out.InStock++
 		} else if len(out.SoldOut) < maxSoldOut {
 			out.SoldOut = append(out.SoldOut, v)
@@ -107,23 +113,6 @@ func (out AvailabilityOutput) ofSeries(m *catalog.Manga) AvailabilityOutput {
 	}
 	return out
 }
-
-// stock returns the copies of a volume that the shop has: none of about one
-// volume in twelve.
-func stock(id string, volume int) int {
-	n := invent(id, "stock", volume)
-	if n%12 == 0 {
-		return 0
-	}
-	return int(1 + n/12%15)
-}
-
-// prices are usual ones of tankobon in Japan, in yen with tax.
-var prices = []int{484, 528, 572, 594, 638, 693, 715, 792}
-
-// price returns the shop's price for a volume, in yen. It is the same for all
-// volumes of a manga.
-func price(id string) int { return prices[invent(id, "price")%uint32(len(prices))] }
 
 func trackingNumber(id string) string {
 	n := invent(id, "tracking")

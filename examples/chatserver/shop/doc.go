@@ -11,6 +11,6 @@
 // # Errors
 //
 // An error says what was wrong with the call and what would be right, in words
-// for the model, which may then mend its call. It is an [*InputError], and
+// for the model, which may then fix its call. It is an [*InputError], and
 // errors.Is tells [ErrInvalidInput] from [ErrNotFound].
 package shop

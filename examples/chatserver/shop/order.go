@@ -19,7 +19,7 @@ const (
 	Backordered OrderStatus = "backordered" // waiting for a volume that is sold out
 	Shipped     OrderStatus = "shipped"     // on its way
 	Delivered   OrderStatus = "delivered"
-	Cancelled   OrderStatus = "cancelled" // by the customer; nothing is charged
+	Canceled    OrderStatus = "cancelled" // by the customer; nothing is charged
 )
 
 // OrderOutput is an order.
@@ -57,7 +57,7 @@ var orders = map[string]order{
 	"ORD-MANGA002": {Processing, []OrderItem{{MangaID: "MNG-ONEPIECE", Volume: 1, Quantity: 2}}, 4},
 	"ORD-MANGA003": {Delivered, []OrderItem{{MangaID: "MNG-MONSTER0", Volume: 18, Quantity: 1}}, 0},
 	"ORD-MANGA004": {Backordered, []OrderItem{{MangaID: "MNG-BERSERK0", Volume: 42, Quantity: 1}, {MangaID: "MNG-VINLAND0", Volume: 1, Quantity: 1}}, 12},
-	"ORD-MANGA005": {Cancelled, []OrderItem{{MangaID: "MNG-YOTSUBA0", Volume: 15, Quantity: 1}}, 0},
+	"ORD-MANGA005": {Canceled, []OrderItem{{MangaID: "MNG-YOTSUBA0", Volume: 15, Quantity: 1}}, 0},
 }
 
 // OrderIDPattern is the form of an order's id.
@@ -76,12 +76,21 @@ func (s *Shop) GetOrderStatus(ctx context.Context, in OrderInput) (OrderOutput, 
 		return OrderOutput{}, notFound("order_id", "there is no order %s; ask the customer to check the number in the confirmation", in.OrderID)
 	}
 	out := OrderOutput{OrderID: in.OrderID, Status: o.status, ETADays: o.etaDays}
+	var ids []string
+	for _, item := range o.items {
+		ids = append(ids, item.MangaID)
+	}
+	products, err := s.products.Products(ctx, ids...)
+	if err != nil {
+		return OrderOutput{}, err
+	}
 	for _, item := range o.items {
 		m, ok := s.books.ByID(item.MangaID)
-		if !ok {
-			return OrderOutput{}, notFound("order_id", "the order %s has a manga that this catalogue lacks, %s", in.OrderID, item.MangaID)
+		p, sold := products[item.MangaID]
+		if !ok || !sold {
+			return OrderOutput{}, notFound("order_id", "the order %s has a manga that this shop lacks, %s", in.OrderID, item.MangaID)
 		}
-		item.Title, item.Romaji, item.PriceJPY = m.Title, m.Romaji, price(m.ID)
+		item.Title, item.Romaji, item.PriceJPY = m.Title, m.Romaji, p.PriceJPY
 		out.Items = append(out.Items, item)
 		out.TotalJPY += item.PriceJPY * item.Quantity
 	}

@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ type SearchOutput struct {
 	MatchedBy catalog.Basis `json:"matched_by"`
 	Relaxed   bool          `json:"relaxed,omitempty"`    // nothing met all wishes; these meet some
 	SimilarTo []string      `json:"similar_to,omitempty"` // the Japanese titles that the results are like
-	Total     int           `json:"total"`                // matches in the catalogue, of which Results are the best
+	Total     int           `json:"total"`                // matches in the catalogue; Results are the best of them
 	Results   []Book        `json:"results"`
 	Hint      string        `json:"hint,omitempty"` // what to try when there are none
 }
@@ -73,6 +74,9 @@ func (s *Shop) SearchMangaCatalog(ctx context.Context, in SearchInput) (SearchOu
 		q.Genre = catalog.Genre(in.Genre)
 	}
 	found := s.books.Search(q)
+	if found.Basis == catalog.ByNothing && s.options.ByMeaning != nil && len(found.Terms.Words) > 0 {
+		found = s.byMeaning(ctx, q, found)
+	}
 	out := SearchOutput{MatchedBy: found.Basis, Relaxed: found.Relaxed, Total: found.Total, Results: []Book{}}
 	if found.Basis == catalog.ByLikeness {
 		for _, m := range found.Terms.Titles {
@@ -86,6 +90,25 @@ func (s *Shop) SearchMangaCatalog(ctx context.Context, in SearchInput) (SearchOu
 		out.Hint = "Nothing in the catalogue matches. Try the title alone, or a genre such as action, romance, horror, mystery, sports or fantasy."
 	}
 	return out, nil
+}
+
+// byMeaning searches by the meaning of the words that describe what is wanted. It
+// returns what was found before if that finds nothing either.
+func (s *Shop) byMeaning(ctx context.Context, q catalog.Query, before catalog.Result) catalog.Result {
+	found := catalog.Result{Terms: before.Terms, Basis: catalog.ByMeaning}
+	limit := cmp.Or(q.Limit, 5)
+	words := strings.Join(before.Terms.Words, " ")
+	for i, id := range s.options.ByMeaning(ctx, words, q.Demographic, q.Genre, limit) {
+		if m, ok := s.books.ByID(id); ok && len(found.Matches) < limit {
+			found.Matches = append(found.Matches, catalog.Match{Manga: m, Score: -i, Reason: catalog.Text{
+				EN: "its description is near to the question", JA: "紹介文がご質問の内容に近い作品です",
+			}})
+		}
+	}
+	if found.Total = len(found.Matches); found.Total == 0 {
+		return before
+	}
+	return found
 }
 
 func newBook(m catalog.Match) Book {

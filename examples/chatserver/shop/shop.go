@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -11,11 +12,34 @@ import (
 // Shop sells the manga of a catalogue. It keeps no state, so any number of
 // goroutines may use it.
 type Shop struct {
-	books *catalog.Catalog
+	books    *catalog.Catalog
+	products Products
+	options  Options
+}
+
+// Options are those of [New]. The zero value of a field means its default.
+type Options struct {
+	// Products are the prices and the stock. The default is [Invented].
+	Products Products
+
+	// ByMeaning returns the ids of at most limit manga whose descriptions mean
+	// something near to some words, the nearest first; demographic and genre are
+	// filters, empty for none. It is asked if the catalogue's own search finds
+	// nothing. It returns none if it fails. The default is not to ask.
+	ByMeaning func(ctx context.Context, words string, demographic catalog.Demographic, genre catalog.Genre, limit int) []string
 }
 
 // New returns a shop that sells the manga of the catalogue.
-func New(books *catalog.Catalog) *Shop { return &Shop{books: books} }
+func New(books *catalog.Catalog, optFns ...func(*Options)) *Shop {
+	s := &Shop{books: books}
+	for _, fn := range optFns {
+		fn(&s.options)
+	}
+	if s.products = s.options.Products; s.products == nil {
+		s.products = Invented(books)
+	}
+	return s
+}
 
 // What an [*InputError] is.
 var (
@@ -34,7 +58,7 @@ type InputError struct {
 func (e *InputError) Error() string { return e.Field + ": " + e.Msg }
 func (e *InputError) Unwrap() error { return e.Err }
 
-// ModelText makes the text one that the model is told, so that it can mend its
+// ModelText makes the text one that the model reads, so that it can fix its
 // call.
 func (e *InputError) ModelText() string { return e.Error() }
 

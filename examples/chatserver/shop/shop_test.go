@@ -205,3 +205,36 @@ func TestInventedStaysTheSame(t *testing.T) {
 	assert.Equal(t, 8, stock("MNG-ONEPIECE", 1))
 	assert.Equal(t, 693, price("MNG-ONEPIECE"))
 }
+
+// The search by meaning is asked with what the tool was given, and only if the
+// catalogue finds nothing. What it returns is bounded and must be in the catalogue.
+func TestSearchByMeaning(t *testing.T) {
+	var asked []any
+	answer := []string{"MNG-NOTTHERE"}
+	for m := range catalog.Default().All() {
+		answer = append(answer, m.ID)
+	}
+	s := New(catalog.Default(), func(o *Options) {
+		o.ByMeaning = func(_ context.Context, text string, d catalog.Demographic, g catalog.Genre, limit int) []string {
+			asked = append(asked, text, d, g, limit)
+			return answer
+		}
+	})
+	out, err := s.SearchMangaCatalog(t.Context(), SearchInput{Query: "One Piece"})
+	require.NoError(t, err)
+	assert.Equal(t, catalog.ByTitle, out.MatchedBy)
+	assert.Empty(t, asked)
+
+	out, err = s.SearchMangaCatalog(t.Context(), SearchInput{Query: "Do you have something about qwrtzx?", MaxResults: 3})
+	require.NoError(t, err)
+	assert.Equal(t, []any{"qwrtzx", catalog.Demographic(""), catalog.Genre(""), 3}, asked)
+	assert.Equal(t, catalog.ByMeaning, out.MatchedBy)
+	require.Len(t, out.Results, 3)
+	assert.Equal(t, answer[1], out.Results[0].MangaID)
+
+	answer = nil
+	out, err = s.SearchMangaCatalog(t.Context(), SearchInput{Query: "qwrtzx"})
+	require.NoError(t, err)
+	assert.Equal(t, catalog.ByNothing, out.MatchedBy)
+	assert.NotEmpty(t, out.Hint)
+}

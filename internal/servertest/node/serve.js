@@ -1,4 +1,4 @@
-// node serve.js fauxqs|dynalite starts one of the servers on a free port of the
+// node serve.js fauxqs|dynalite|pglite starts one of the servers on a free port of the
 // loopback interface, prints its URL, and ends when its standard input does: so
 // it does not outlive a test that is killed.
 import { createRequire } from 'node:module';
@@ -18,6 +18,17 @@ const servers = {
       server.once('error', reject);
       server.listen(0, host, () => resolve(`http://${host}:${server.address().port}`));
     });
+  },
+  // PostgreSQL as WebAssembly. All connections share one backend, so prepared
+  // statements must not have names: default_query_exec_mode=exec.
+  async pglite() {
+    const { PGlite } = await import('@electric-sql/pglite');
+    const { vector } = await import('@electric-sql/pglite-pgvector');
+    const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
+    const db = await PGlite.create({ extensions: { vector } });
+    const server = new PGLiteSocketServer({ db, host, port: 0, maxConnections: 10 });
+    await server.start();
+    return `postgres://postgres:postgres@${server.getServerConn()}/postgres?sslmode=disable&pool_max_conns=4&default_query_exec_mode=exec`;
   },
 };
 

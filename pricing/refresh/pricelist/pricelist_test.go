@@ -1,8 +1,10 @@
 package pricelist_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,10 +44,27 @@ func client(t *testing.T, handle func(input) (status int, body any)) *awspricing
 	t.Cleanup(srv.Close)
 	return awspricing.New(awspricing.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(srv.URL), RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Transport: inMemory{}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "SECRET"}, nil
 		}),
 	})
+}
+
+// inMemory sends bodies from memory. The SDK closes a request's body when the
+// answer begins; net/http, which reads the body to its end after it has sent
+// the last byte, takes that for a broken request if the server was quicker
+// (https://github.com/aws/smithy-go, transport/http/client.go).
+type inMemory struct{}
+
+func (inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 func TestFetch(t *testing.T) {
@@ -77,7 +96,7 @@ func TestFetch(t *testing.T) {
 	newer, err := list.Data(time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	changes := refresh.Diff(pricing.Default().Data(), newer)
-	require.Len(t, changes, 3)
+	require.Len(t, changes, 1)
 	assert.Equal(t, "0.15", changes[0].New.String(), "Nova 2 Lite, global, flex")
 }
 

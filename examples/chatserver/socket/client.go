@@ -1,0 +1,230 @@
+package socket
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/examples/chatserver/assistant"
+	"github.com/mangaassist/bedrockkit/examples/chatserver/rest"
+	"github.com/mangaassist/bedrockkit/stream"
+	"github.com/mangaassist/bedrockkit/stream/resume"
+)
+
+// maxAnswers are sent to one connection at once.
+const maxAnswers = 4
+
+// A client is the other end of a connection. Its answers are those of the registry,
+// sent side by side: a connection that is lost stops no model, and another one
+// reads on.
+type client struct {
+	*Handler
+	connection string // its id
+	address    string // that it comes from
+
+	background func(ctx context.Context, send func(context.Context)) // runs what sends an answer
+	post       func(ctx context.Context, data []byte) error          // sends one message within writeTimeout
+	sink       stream.Sink                                           // how answers are sent, without its Send
+}
+
+// take handles one message. The context has the caller, and its end is that of the
+// connection.
+func (c *client) take(ctx context.Context, data []byte) {
+	var frame chatFrame
+	err := decodeJSON(data, &frame)
+	if frame.Type != "stop" || c.running.answer(c.connection, frame.RequestID) == "" { // one can always stop what one is sent
+		if refused := c.gate.Message(ctx, c.address); refused != nil {
+			c.write(ctx, failed(problemOfRefused(refused), frame.RequestID))
+			return
+		}
+	}
+	if err != nil {
+		c.refuse(ctx, frame.RequestID, err)
+		return
+	}
+	switch frame.Type {
+	case "", "chat":
+		q, err := frame.question()
+		if err != nil {
+			c.refuse(ctx, frame.RequestID, err)
+			return
+		}
+		if q.ID == "" {
+			q.ID = rand.Text()
+		}
+		q.Route = c.assistant.Choose(q.Model, q.Messages)
+		c.begin(ctx, reading{request: q.ID, answer: resume.NewID(), question: &q})
+	case "resume":
+		if err := frame.checkResume(); err != nil {
+			c.refuse(ctx, frame.RequestID, err)
+			return
+		}
+		c.begin(ctx, reading{request: frame.RequestID, answer: frame.AnswerID, after: frame.After})
+	case "stop":
+		c.stop(ctx, frame)
+	default:
+		c.refuse(ctx, frame.RequestID, &badInput{"type", `must be "chat", "resume" or "stop"`})
+	}
+}
+
+// stop stops an answer: that of the request, or the one that is named, which may be
+// sent to another connection.
+func (c *client) stop(ctx context.Context, frame chatFrame) {
+	id := c.running.answer(c.connection, frame.RequestID)
+	if id == "" && requestID.MatchString(frame.AnswerID) {
+		id = frame.AnswerID
+	}
+	if id == "" {
+		return // it has ended meanwhile
+	}
+	if err := c.registry.Stop(ctx, owned(ctx, id)); err != nil && !errors.Is(err, resume.ErrUnknown) {
+		c.log.Warn("stopping failed", "request_id", frame.RequestID, "error", err)
+	}
+}
+
+// A reading is an answer that the client is sent.
+type reading struct {
+	request  string    // the client's id of it
+	answer   string    // the registry's
+	question *question // nil for an answer that was begun before
+	after    int64     // the sequence that the client has seen
+}
+
+// begin starts to send an answer.
+func (c *client) begin(ctx context.Context, r reading) {
+	if err := c.running.begin(c.connection, r.request, r.answer); err != nil {
+		c.refuse(ctx, r.request, err)
+		return
+	}
+	c.background(ctx, func(ctx context.Context) {
+		last := c.read(ctx, r)
+		// The place is free before the client hears of the end, so that it may
+		// ask again at once.
+		c.running.end(c.connection, r.request)
+		if last.Type != "" {
+			last.RequestID = r.request
+			c.write(ctx, last)
+		}
+	})
+}
+
+// read sends the frames of an answer and returns the last one, none if nobody
+// listens.
+func (c *client) read(ctx context.Context, r reading) (last serverFrame) {
+	began := time.Now()
+	first := serverFrame{Type: "start", RequestID: r.request, AnswerID: r.answer}
+	var a *asked
+	if r.question != nil {
+		first.Model, first.Reason = c.assistant.Model(r.question.Route.Model), r.question.Route.Reason
+		var err error
+		if a, err = c.start(ctx, r.answer, *r.question); err != nil {
+			return failed(problemOfReading(err), r.request)
+		}
+	}
+	if c.write(ctx, first) != nil {
+		return serverFrame{}
+	}
+	var firstToken time.Duration
+	var lost error
+	sink := c.sink
+	sink.Send = func(ctx context.Context, m stream.Message) error {
+		f := frameOf(m)
+		if m.Type == stream.TypeToken && firstToken == 0 {
+			firstToken = time.Since(began)
+		}
+		if m.Last() {
+			last = f
+			return nil
+		}
+		if f.RequestID = r.request; f.Type != "" {
+			lost = c.write(ctx, f)
+		}
+		return lost
+	}
+	messages := func(ctx context.Context, after int64) iter.Seq2[stream.Message, error] {
+		return c.registry.Read(ctx, owned(ctx, r.answer), after)
+	}
+	err := stream.Write(ctx, stream.Resume(ctx, messages, r.after), sink, func(o *stream.WriteOptions) {
+		o.Timeout = -1                // post has its own
+		o.Inline = sink.Coalesce == 0 // the registry keeps what a slow reader has not taken
+	})
+	switch {
+	case lost != nil || ctx.Err() != nil:
+		return serverFrame{}
+	case err != nil:
+		return failed(problemOfReading(err), r.request)
+	case last.Type == "":
+		// There was nothing after the sequence: the client has seen all.
+		return serverFrame{Type: "complete", Usage: &bedrockkit.Usage{Unknown: true}}
+	case a != nil && last.Type == "complete":
+		last.Model, last.Reason = first.Model, first.Reason
+		if result := a.result(); result != nil && result.Last() != nil {
+			last.Model, last.Cached = result.Last().Model, assistant.Cached(result)
+		}
+		last.LatencyMS, last.FirstTokenMS = time.Since(began).Milliseconds(), firstToken.Milliseconds()
+	}
+	return last
+}
+
+// refuse tells of bad input. The connection's other requests live on.
+func (c *client) refuse(ctx context.Context, id string, err error) {
+	c.write(ctx, failed(rest.Problem{Code: "bad_request", Message: err.Error()}, id))
+}
+
+// write sends one frame. A reader that does not take it in time is gone.
+func (c *client) write(ctx context.Context, f serverFrame) error {
+	data, err := f.append(make([]byte, 0, len(f.Data)+128))
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, data)
+}
+
+// running are the answers that are being sent: by the connection, and by the client's
+// id of the request.
+type running struct {
+	mu sync.Mutex
+	of map[string]map[string]string
+}
+
+// begin enters an answer, if there is a place for it.
+func (r *running) begin(connection, request, answer string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.of[connection]
+	switch {
+	case all[request] != "":
+		return &badInput{"request_id", "is that of an answer that is still being given"}
+	case len(all) >= maxAnswers:
+		return &badInput{"", fmt.Sprintf("%d answers are being given; wait for one to end", maxAnswers)}
+	case r.of == nil:
+		r.of = map[string]map[string]string{}
+	}
+	if all == nil {
+		all = map[string]string{}
+		r.of[connection] = all
+	}
+	all[request] = answer
+	return nil
+}
+
+// end makes the place free.
+func (r *running) end(connection, request string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.of[connection], request); len(r.of[connection]) == 0 {
+		delete(r.of, connection)
+	}
+}
+
+// answer is the id of the answer to a request, "" if none is being sent.
+func (r *running) answer(connection, request string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of[connection][request]
+}
