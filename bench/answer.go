@@ -8,7 +8,7 @@ import (
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 )
 
-// Every streamed answer has so many deltas of text, of which each is a token.
+// Every streamed answer has so many deltas of text, each a token.
 const (
 	deltas = 500
 	model  = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -29,8 +29,12 @@ func textBytes(n int) int {
 	return sum
 }
 
-// converseFrames are the frames of a ConverseStream with n deltas.
-func converseFrames(n int) [][]byte {
+// toolInput is the input of each call of a tool, in the pieces in which it comes.
+var toolInput = []string{`{"ti`, `tle": "One`, ` Piece", "vol`, `ume": 105`, `}`}
+
+// converseFrames are the frames of a ConverseStream with n deltas and then a call of
+// check_stock under each of the ids.
+func converseFrames(n int, calls ...string) [][]byte {
 	var frames [][]byte
 	event := func(kind, payload string) {
 		frames = append(frames, eventstream.AppendEvent(nil, kind, []byte(payload)))
@@ -40,14 +44,23 @@ func converseFrames(n int) [][]byte {
 		event("contentBlockDelta", fmt.Sprintf(`{"contentBlockIndex":0,"delta":{"text":%q},"p":%q}`, token(i), padding[:10+i*7%50]))
 	}
 	event("contentBlockStop", `{"contentBlockIndex":0,"p":"abc"}`)
-	event("messageStop", `{"p":"abcdef","stopReason":"end_turn"}`)
+	reason := "end_turn"
+	for i, id := range calls {
+		reason = "tool_use"
+		event("contentBlockStart", fmt.Sprintf(`{"contentBlockIndex":%d,"p":"abcd","start":{"toolUse":{"name":"check_stock","toolUseId":%q}}}`, i+1, id))
+		for _, piece := range toolInput {
+			event("contentBlockDelta", fmt.Sprintf(`{"contentBlockIndex":%d,"delta":{"toolUse":{"input":%q}},"p":"abcdefghij"}`, i+1, piece))
+		}
+		event("contentBlockStop", fmt.Sprintf(`{"contentBlockIndex":%d,"p":"abc"}`, i+1))
+	}
+	event("messageStop", fmt.Sprintf(`{"p":"abcdef","stopReason":%q}`, reason))
 	event("metadata", fmt.Sprintf(`{"metrics":{"latencyMs":500},"p":"abc","usage":{"inputTokens":10,"outputTokens":%d,"totalTokens":%d}}`, n, n+10))
 	return frames
 }
 
 // invokeFrames are the frames of an InvokeModelWithResponseStream of Anthropic
-// with n deltas.
-func invokeFrames(n int) [][]byte {
+// with n deltas and such calls.
+func invokeFrames(n int, calls ...string) [][]byte {
 	var frames [][]byte
 	event := func(payload string) {
 		chunk := fmt.Sprintf(`{"bytes":%q,"p":%q}`, base64.StdEncoding.EncodeToString([]byte(payload)), padding[:10+len(frames)*7%50])
@@ -59,7 +72,16 @@ func invokeFrames(n int) [][]byte {
 		event(fmt.Sprintf(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":%q}}`, token(i)))
 	}
 	event(`{"type":"content_block_stop","index":0}`)
-	event(fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":%d}}`, n))
+	reason := "end_turn"
+	for i, id := range calls {
+		reason = "tool_use"
+		event(fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":%q,"name":"check_stock","input":{}}}`, i+1, id))
+		for _, piece := range toolInput {
+			event(fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%q}}`, i+1, piece))
+		}
+		event(fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, i+1))
+	}
+	event(fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":{"output_tokens":%d}}`, reason, n))
 	event(fmt.Sprintf(`{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":10,"outputTokenCount":%d,"invocationLatency":500,"firstByteLatency":100}}`, n))
 	return frames
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/mangaassist/bedrockkit"
 	"github.com/mangaassist/bedrockkit/bedrockx"
 	"github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/converse"
@@ -198,7 +199,7 @@ func (c *course) pipeline() (*race, error) {
 			return len(out.Body), err
 		}},
 		{"bedrockkit, Client.Do around it", func(ctx context.Context) (n int, err error) {
-			call := &bedrockx.Call{Op: bedrockx.OpInvokeModel, Model: model, Body: invokeBody,
+			call := &bedrockx.Call{Op: bedrockkit.OpInvokeModel, Outcome: bedrockx.Outcome{Model: model}, Body: invokeBody,
 				SDKInput: func() (any, error) { return in, nil },
 				Decode: func(_ context.Context, r *bedrockx.Response) error {
 					n = len(r.SDK.(*bedrockruntime.InvokeModelOutput).Body)

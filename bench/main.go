@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,16 +18,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mangaassist/bedrockkit/bench/chat"
 )
 
 // course is what the races share.
 type course struct {
-	ctx    context.Context
-	server *server
-	rounds int
-	work   int // how often a contestant runs in a round
-	only   *regexp.Regexp
-	sqs    string // the URL of a server that stands in for SQS
+	ctx     context.Context
+	server  *server
+	rounds  int
+	work    int // how often a contestant runs in a round
+	only    *regexp.Regexp
+	profile string // a file for the CPU profile of a chat server
+	sqs     string // the URL of a server that stands in for SQS
 }
 
 // measure lets those contestants run that -only leaves.
@@ -58,17 +62,31 @@ var races = []entry{
 	{"memory", "streams in memory, on one processor", (*course).memoryStreams},
 	{"first", "the client's share of the time to the first delta", (*course).first},
 	{"slow", "a thousand slow streams at once: memory and goroutines", (*course).slow},
+	{"held", "answers that are held for readers who come back: memory", (*course).held},
 	{"calls", "unary calls over HTTP/2", (*course).calls},
 	{"alone", "unary calls in memory", (*course).memoryCalls},
 	{"parallel", "unary calls of many goroutines through one client", (*course).parallelCalls},
 	{"pipeline", "the pipeline around an API that does nothing", (*course).pipeline},
 	{"request", "Converse with 20 KB of history and 5 tools", (*course).request},
+	{"agent", "a streamed loop with a tool, three rounds of 300 tokens, over HTTP/2", (*course).agent},
+	{"chat", "a chat server and one by hand, answers that come as fast as they can", func(c *course) (*race, error) { return c.chat(20, chatAtOnce) }},
+	{"chat20", "the same, 20 messages a second of 100 tokens a second", func(c *course) (*race, error) { return c.chat(20, chatPace) }},
+	{"chat100", "the same, 100 messages a second", func(c *course) (*race, error) { return c.chat(100, chatPace) }},
+	{"held1", "the same, a thousand answers at once of 20 tokens a second", func(c *course) (*race, error) { return c.sockets(50*c.work, speakers) }},
+	{"held2", "the same, two thousand", func(c *course) (*race, error) { return c.sockets(100*c.work, speakers[:2]) }},
+	{"held5", "a chat server, five thousand answers, text of 250 ms a frame", func(c *course) (*race, error) { return c.sockets(250*c.work, []speaker{gathered}) }},
 	{"queue", "jobs of 20 ms from a queue, by 16 workers", func(c *course) (*race, error) {
 		return c.queue("Jobs of 20 ms from a queue, by 16 workers, over HTTP/1.1", 100*c.work, 20*time.Millisecond)
 	}},
 	{"drain", "jobs that take no time, from a queue, by 16 workers", func(c *course) (*race, error) {
 		return c.queue("Jobs that take no time, from a queue, by 16 workers, over HTTP/1.1", 1000*c.work, 0)
 	}},
+	{"fifo", "jobs of 5 ms from a FIFO queue, by 16 workers", (*course).fifo},
+	{"fake", "the fake of bedrocktest: what a request costs it, and what it holds", (*course).fake},
+	{"batch", "records of batch inference, written and their results read", (*course).batch},
+	{"records", "records of batch inference, written", (*course).records},
+	{"results", "results of batch inference, read", (*course).results},
+	{"lambda", "the Lambda function of the chat server's REST API", (*course).function},
 	{"cache", "hits in memory", (*course).cacheHits},
 	{"redis", "hits in Redis, where redis-server is on the PATH", (*course).redisHits},
 }
@@ -104,16 +122,36 @@ func main() {
 
 func run() error {
 	serveOnly := flag.Bool("serve", false, "be the server (bench starts it by itself)")
+	chatKind := flag.String("chat", "", "be a chat server of this `kind`, as JSON (bench starts it by itself)")
 	rounds := flag.Int("rounds", 11, "rounds of each race")
 	work := flag.Int("work", 20, "streams or hundreds of calls a round")
 	queues := flag.String("sqs", "", "the `URL` of a server that stands in for SQS; the default is memqueue in the server's process")
 	only := flag.String("only", "", "a regular expression: the contestants that run")
+	skip := flag.String("skip", "^$", "a regular expression: the races that do not run")
 	out := flag.String("out", "", "write all tables (results.txt) and a plot of each race (SVG) into this folder")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the client to this file")
 	flag.Usage = usage
 	flag.Parse()
 	if *serveOnly {
 		return serve()
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if *chatKind != "" {
+		var kind chat.Kind
+		if err := json.Unmarshal([]byte(*chatKind), &kind); err != nil {
+			return fmt.Errorf("-chat: %w", err)
+		}
+		return chat.Serve(context.Background(), kind, os.Stdin, os.Stdout)
 	}
 	named := flag.Args()
 	for _, name := range named {
@@ -128,6 +166,10 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
+	skipped, err := regexp.Compile(*skip)
+	if err != nil {
+		return fmt.Errorf("-skip: %w", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	srv, err := start()
@@ -136,19 +178,11 @@ func run() error {
 	}
 	defer srv.stop()
 	c := &course{ctx: ctx, server: srv, rounds: *rounds, work: *work, only: pattern, sqs: *queues}
+	if *profile != "" {
+		c.profile = *profile + ".server" // that of the chat server which ran last
+	}
 	if c.sqs == "" {
 		c.sqs = "http://" + srv.Addrs["sqs"]
-	}
-	if *profile != "" {
-		f, err := os.Create(*profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
 	}
 	tables := io.Writer(os.Stdout)
 	if *out != "" {
@@ -161,7 +195,7 @@ func run() error {
 	}
 	conditions(tables, *rounds, *work)
 	for _, entry := range races {
-		if len(named) > 0 && !slices.Contains(named, entry.name) {
+		if len(named) > 0 && !slices.Contains(named, entry.name) || skipped.MatchString(entry.name) {
 			continue
 		}
 		r, err := entry.run(c)

@@ -23,6 +23,7 @@ type race struct {
 	Per      string // what one unit is: "event", "call"
 	Baseline string // the contestant that has the ratio 1
 	Rows     []result
+	Note     string // below the table
 }
 
 // result is what one unit of a contestant costs, the median of the rounds.
@@ -34,6 +35,10 @@ type result struct {
 	Ratio  float64 // of CPU, to the baseline
 
 	Goroutines float64 // of an open stream
+
+	Frames      float64 // with text, of a message
+	First, Late float64 // median and 99th percentile of the time to the first token, in ms
+	Pace        float64 // of what the model sends, the part that arrives in time
 
 	Rate  float64 // of jobs, a second
 	Calls float64 // of the service's API, for a job
@@ -107,8 +112,14 @@ func medianOf(name string, samples []result) result {
 		CPU:    of(func(s result) float64 { return s.CPU }),
 		Allocs: of(func(s result) float64 { return s.Allocs }),
 		Bytes:  of(func(s result) float64 { return s.Bytes }),
+		Frames: of(func(s result) float64 { return s.Frames }),
+		First:  of(func(s result) float64 { return s.First }),
+		Late:   of(func(s result) float64 { return s.Late }),
+		Pace:   of(func(s result) float64 { return s.Pace }),
 		Rate:   of(func(s result) float64 { return s.Rate }),
-		Calls:  of(func(s result) float64 { return s.Calls })}
+
+		Goroutines: of(func(s result) float64 { return s.Goroutines }),
+		Calls:      of(func(s result) float64 { return s.Calls })}
 }
 
 // divide fills in the ratios.
@@ -134,23 +145,42 @@ func median[T any](of []T, value func(T) float64) float64 {
 	return values[len(values)/2]
 }
 
+// columns are those of the tables. One that no row has is left out.
+var columns = []struct {
+	title, format string
+	value         func(result) float64
+}{
+	{"CPU ns", "%.0f", func(r result) float64 { return r.CPU }},
+	{"×", "%.3f", func(r result) float64 { return r.Ratio }},
+	{"allocations", "%.2f", func(r result) float64 { return r.Allocs }},
+	{"goroutines", "%.2f", func(r result) float64 { return r.Goroutines }},
+	{"bytes", "%.0f", func(r result) float64 { return r.Bytes }},
+	{"frames", "%.0f", func(r result) float64 { return r.Frames }},
+	{"first ms", "%.2f", func(r result) float64 { return r.First }},
+	{"p99 ms", "%.2f", func(r result) float64 { return r.Late }},
+	{"pace", "%.3f", func(r result) float64 { return r.Pace }},
+	{"a second", "%.0f", func(r result) float64 { return r.Rate }},
+	{"API calls", "%.2f", func(r result) float64 { return r.Calls }},
+}
+
 func (r *race) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s\n\n", r.Title)
-	columns := "allocations"
-	if r.Name == "slow" {
-		columns = "goroutines"
-	}
-	rated := slices.ContainsFunc(r.Rows, func(row result) bool { return row.Rate > 0 })
-	fmt.Fprintf(w, "%-44s %12s %8s %12s %12s", "per "+r.Per, "CPU ns", "×", columns, "bytes")
-	if rated {
-		fmt.Fprintf(w, " %10s %10s", r.Per+"s/s", "API calls")
+	fmt.Fprintf(w, "\n%s\n\n%-52s", r.Title, "per "+r.Per)
+	shown := columns[:0:0]
+	for _, c := range columns {
+		if slices.ContainsFunc(r.Rows, func(row result) bool { return c.value(row) > 0 }) {
+			shown = append(shown, c)
+			fmt.Fprintf(w, " %11s", c.title)
+		}
 	}
 	fmt.Fprintln(w)
 	for _, row := range r.Rows {
-		fmt.Fprintf(w, "%-44s %12.0f %8.3f %12.2f %12.0f", row.Name, row.CPU, row.Ratio, row.Allocs+row.Goroutines, row.Bytes)
-		if rated {
-			fmt.Fprintf(w, " %10.0f %10.2f", row.Rate, row.Calls)
+		fmt.Fprintf(w, "%-52s", row.Name)
+		for _, c := range shown {
+			fmt.Fprintf(w, " %11s", fmt.Sprintf(c.format, c.value(row)))
 		}
 		fmt.Fprintln(w)
+	}
+	if r.Note != "" {
+		fmt.Fprintf(w, "%s\n", r.Note)
 	}
 }

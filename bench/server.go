@@ -29,8 +29,10 @@ import (
 // are dialled to the server.
 const host = "bedrock-runtime.us-east-1.amazonaws.com"
 
-// How the server sends a stream, each on an address of its own.
-var paces = []string{"burst", "flush", "slow"}
+// How the server sends a stream, each on an address of its own. "agent" asks for a
+// tool until it has the results of all rounds but the last.
+// "chat" is for servers that ask it themselves.
+var paces = []string{"burst", "flush", "slow", "agent", "chat"}
 
 // slowEvery is between two events of a slow stream.
 const slowEvery = 50 * time.Millisecond
@@ -49,7 +51,16 @@ func serve() error {
 			return err
 		}
 		hello.Addrs[pace] = ln.Addr().String()
-		srv := &http.Server{Handler: handler(pace), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+		var answer http.Handler
+		switch pace {
+		case "agent":
+			answer = agentHandler()
+		case "chat":
+			answer = chatModel()
+		default:
+			answer = handler(pace)
+		}
+		srv := &http.Server{Handler: answer, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
 			HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 5000}}
 		go srv.ServeTLS(ln, "", "")
 	}
@@ -212,7 +223,7 @@ func selfSigned() (tls.Certificate, string, error) {
 		return tls.Certificate{}, "", err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bedrockkit bench"}, DNSNames: []string{host},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bedrockkit bench"}, DNSNames: []string{host}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}

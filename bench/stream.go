@@ -20,6 +20,7 @@ import (
 	lcbedrock "github.com/tmc/langchaingo/llms/bedrock"
 
 	"github.com/mangaassist/bedrockkit/bedrockx"
+	ourbody "github.com/mangaassist/bedrockkit/bedrockx/anthropic"
 	"github.com/mangaassist/bedrockkit/internal/eventstream"
 	"github.com/mangaassist/bedrockkit/stream"
 )
@@ -155,7 +156,7 @@ func streamers(converse, invoke *http.Client) ([]contestant, error) {
 		}},
 		{ourInvoke, func(ctx context.Context) (int, error) {
 			s, err := stream.InvokeModel(ctx, oursI, &bedrockruntime.InvokeModelWithResponseStreamInput{
-				ModelId: aws.String(model), Body: invokeBody}, stream.Anthropic)
+				ModelId: aws.String(model), Body: invokeBody}, ourbody.NewDecoder)
 			return length(s, err)
 		}},
 		{discard, func(ctx context.Context) (int, error) {
