@@ -126,6 +126,8 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 		call.drop(err)
 	case !call.Op.Streaming():
 		call.End(nil)
+	default:
+		call.variants = nil // a stream that has begun goes to no other model, and may be long
 	}
 	return err
 }

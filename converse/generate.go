@@ -64,7 +64,7 @@ func (e *OutputError) Is(target error) bool { return target == ErrOutput }
 // attempt that did not fit.
 func Generate[T any](ctx context.Context, c *Client, req Request, optFns ...func(*Options)) (T, *RunResult, error) {
 	var value T
-	l := c.loop(req, c.with(optFns))
+	l := c.loop(&req, optFns)
 	g, err := newGenerator[T](req.OutputFormat)
 	if err != nil {
 		return value, l.result, &bedrockx.Error{

@@ -144,7 +144,7 @@ type RunEvent struct {
 // The result is never nil: after an error it holds the conversation so far. The error
 // is a [*bedrockx.Error], [ErrMaxRounds] or one of the other errors in that list.
 func (c *Client) Run(ctx context.Context, req Request, optFns ...func(*Options)) (*RunResult, error) {
-	l := c.loop(req, c.with(optFns))
+	l := c.loop(&req, optFns)
 	err := l.run(ctx)
 	return l.result, err
 }
@@ -157,7 +157,7 @@ func (c *Client) RunStream(ctx context.Context, req Request, optFns ...func(*Opt
 	return func(yield func(RunEvent, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		l := c.loop(req, c.with(optFns))
+		l := c.loop(&req, optFns)
 		left := false
 		l.emit = func(ev RunEvent) bool {
 			left = left || !yield(ev, nil)
@@ -180,12 +180,15 @@ var errLeft = errors.New("the reader left")
 
 // partial is what a broken stream said, nil if that is not known.
 func partial(s *stream.Stream) *Response {
-	r, err := fromStream(s.Result())
+	r, err := answered(s)
 	if err != nil {
 		return nil
 	}
 	return r
 }
+
+// answered is the answer of a stream.
+func answered(s *stream.Stream) (*Response, error) { return fromStream(s.Result()) }
 
 // A loop is one run of the tool loop.
 type loop struct {
@@ -203,14 +206,15 @@ type loop struct {
 	choice  ToolChoice // of the rounds after the first
 	answer  string     // the tool that takes the answer of Generate, which nothing keeps from coming
 
-	ask    func(context.Context, Request) (*Response, error)
-	emit   func(RunEvent) bool // false: the reader has left
-	review func(*Turn) bool    // likewise
+	ask    func(context.Context) (*Response, error) // the request of the round
+	emit   func(RunEvent) bool                      // false: the reader has left
+	review func(*Turn) bool                         // likewise
 }
 
-func (c *Client) loop(req Request, o Options) *loop {
-	l := &loop{client: c, o: o, given: o, req: req, result: &RunResult{Messages: slices.Clone(req.Messages), Cost: new(pricing.Amount)}}
-	l.ask = func(ctx context.Context, req Request) (*Response, error) { return c.send(ctx, req, l.o) }
+func (c *Client) loop(req *Request, optFns []func(*Options)) *loop {
+	o := c.with(optFns)
+	l := &loop{client: c, o: o, given: o, req: *req, result: &RunResult{Messages: slices.Clone(req.Messages), Cost: new(pricing.Amount)}}
+	l.ask = func(ctx context.Context) (*Response, error) { return c.send(ctx, l.req, l.o) }
 	l.emit = func(RunEvent) bool { return true }
 	l.review = func(*Turn) bool { return true }
 	return l
@@ -229,14 +233,13 @@ func (l *loop) refresh(ctx context.Context) error {
 // stream asks for an answer and reports its pieces. A model that takes no
 // tools in a stream is asked for the whole answer, which is reported as if it had
 // come in pieces.
-func (l *loop) stream(ctx context.Context, req Request) (*Response, error) {
-	model := l.client.subject(ctx, cmp.Or(req.Model, l.o.Model), l.o.pipeline)
-	if model.no(bedrockkit.FeatureToolStreaming) && (len(req.Tools) > 0 || req.Tools == nil && len(l.o.Tools) > 0) {
-		return l.whole(ctx, req)
-	}
-	s, err := l.client.stream(ctx, req, l.o)
-	if err != nil {
+func (l *loop) stream(ctx context.Context) (*Response, error) {
+	s, err := l.open(ctx)
+	switch {
+	case err != nil:
 		return nil, err
+	case s == nil:
+		return l.whole(ctx)
 	}
 	for ev, err := range s.Events() {
 		switch {
@@ -252,7 +255,17 @@ func (l *loop) stream(ctx context.Context, req Request) (*Response, error) {
 			}
 		}
 	}
-	return fromStream(s.Result())
+	return answered(s)
+}
+
+// open begins the stream of an answer; there is none of a model that takes no tools in
+// one. What it needs is off the stack while the answer comes.
+func (l *loop) open(ctx context.Context) (*stream.Stream, error) {
+	model := l.client.subject(ctx, cmp.Or(l.req.Model, l.o.Model), l.o.pipeline)
+	if model.no(bedrockkit.FeatureToolStreaming) && (len(l.req.Tools) > 0 || l.req.Tools == nil && len(l.o.Tools) > 0) {
+		return nil, nil
+	}
+	return l.client.stream(ctx, l.req, l.o)
 }
 
 // unbind takes the thinking out of the conversation that was bound to tools or a
@@ -276,8 +289,8 @@ func (l *loop) unbind(ctx context.Context) {
 }
 
 // whole asks for an answer without a stream and emits the events of one.
-func (l *loop) whole(ctx context.Context, req Request) (*Response, error) {
-	resp, err := l.client.send(ctx, req, l.o)
+func (l *loop) whole(ctx context.Context) (*Response, error) {
+	resp, err := l.client.send(ctx, l.req, l.o)
 	if err != nil {
 		return nil, err
 	}
@@ -306,8 +319,27 @@ func (l *loop) run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: %s", ErrMaxRunTime, limit))
 		defer cancel()
 	}
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	for {
+		resp, err := l.request(ctx)
+		if err != nil {
+			return err
+		}
+		more, err := l.take(ctx, resp)
+		if !more {
+			return err
+		}
+	}
+}
+
+// begin settles the open calls of the history: they are run or fixed, or there is an
+// error.
+func (l *loop) begin(ctx context.Context) error {
 	switch open := OpenCalls(l.result.Messages); {
 	case len(open) == 0:
+		return nil
 	case l.o.Resume:
 		if err := checkUses(open); err != nil {
 			return err
@@ -319,9 +351,7 @@ func (l *loop) run(ctx context.Context) error {
 		if err := l.refresh(ctx); err != nil {
 			return err
 		}
-		if err := l.runCalls(ctx, &Turn{Calls: open}); err != nil {
-			return err
-		}
+		return l.runCalls(ctx, &Turn{Calls: open})
 	case l.o.Repair != nil:
 		// Each request would be fixed, and the history of the result would not.
 		results := make([]ToolResult, len(open))
@@ -334,55 +364,59 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		l.result.Messages = messages
 		l.o.Repair([]Change{{Path: fmt.Sprintf("messages[%d]", len(messages)-1), Text: fmt.Sprintf("has error results for %d open tool calls", len(open))}})
+		return nil
 	default:
 		return &bedrockx.Error{Op: bedrockkit.OpConverse, Model: cmp.Or(l.req.Model, l.o.Model), Kind: bedrockx.KindValidation,
 			Err: fmt.Errorf("messages: the history ends with open tool calls (%d); give their results with converse.Answer, or set Options.Resume", len(open))}
 	}
-	for {
-		if err := l.refresh(ctx); err != nil {
-			return err
-		}
-		l.round++
-		l.unbind(ctx)
-		l.req.Messages, l.offered = l.result.Messages, l.req.Tools
-		resp, err := l.ask(ctx, l.req)
-		if resp != nil {
-			l.result.add(resp)
-		} else if err != nil {
-			l.result.lost(err)
-		}
-		if err != nil {
-			return err
-		}
-		answer := identify(resp.Message, l.result.Messages)
-		calls, err := l.next(resp, answer.ToolUses())
-		l.result.keep(answer, resp, len(calls) > 0, l.bound)
-		if !l.emit(RunEvent{Round: l.round, Response: resp}) {
-			return errLeft
-		}
-		if err != nil {
-			return err
-		}
-		// The model was made to call a tool; made to again, it could never answer.
-		l.req.ToolChoice = l.choice
-		turn := &Turn{Number: l.round, Response: resp, Calls: calls, Request: &l.req, Result: l.result}
-		if !l.review(turn) {
-			return errLeft
-		}
-		switch {
-		case len(calls) > 0:
-			if err := l.runCalls(ctx, turn); err != nil {
-				return err
-			}
-		case len(turn.added) == 0:
-			return nil
-		default:
-			if err := l.bounds(); err != nil {
-				return err
-			}
+}
+
+// request asks for the answer of the next round.
+func (l *loop) request(ctx context.Context) (*Response, error) {
+	if err := l.refresh(ctx); err != nil {
+		return nil, err
+	}
+	l.round++
+	l.unbind(ctx)
+	l.req.Messages, l.offered = l.result.Messages, l.req.Tools
+	resp, err := l.ask(ctx)
+	if resp != nil {
+		l.result.add(resp)
+	} else if err != nil {
+		l.result.lost(err)
+	}
+	return resp, err
+}
+
+// take adds an answer to the conversation and runs its tools. It reports whether there
+// is another round.
+func (l *loop) take(ctx context.Context, resp *Response) (more bool, err error) {
+	answer := identify(resp.Message, l.result.Messages)
+	calls, err := l.next(resp, answer.ToolUses())
+	l.result.keep(answer, resp, len(calls) > 0, l.bound)
+	if !l.emit(RunEvent{Round: l.round, Response: resp}) {
+		return false, errLeft
+	}
+	if err != nil {
+		return false, err
+	}
+	// The model was made to call a tool; made to again, it could never answer.
+	l.req.ToolChoice = l.choice
+	turn := &Turn{Number: l.round, Response: resp, Calls: calls, Request: &l.req, Result: l.result}
+	if !l.review(turn) {
+		return false, errLeft
+	}
+	switch {
+	case len(calls) > 0:
+		err = l.runCalls(ctx, turn)
+	case len(turn.added) == 0:
+		return false, nil
+	default:
+		if err = l.bounds(); err == nil {
 			l.result.Messages = Append(l.result.Messages, Message{RoleUser, turn.added})
 		}
 	}
+	return err == nil, err
 }
 
 // next are the tool calls of an answer that are to run. They run if the model

@@ -88,9 +88,7 @@ func (s *Source) Result() *RunResult { return s.result.Load() }
 func (s *Source) Messages() iter.Seq2[stream.Message, error] {
 	return func(yield func(stream.Message, error) bool) {
 		if s.used.Swap(true) {
-			m := stream.ErrorMessage(stream.ErrUsed)
-			m.Sequence = 1
-			yield(m, stream.ErrUsed)
+			yieldError(yield, stream.ErrUsed, 1)
 			return
 		}
 		defer s.Close()
@@ -115,12 +113,16 @@ func (s *Source) Messages() iter.Seq2[stream.Message, error] {
 			}
 		}
 		if !ended {
-			err := errors.New("the loop ended without a result")
-			m := stream.ErrorMessage(err)
-			m.Sequence = sequence + 1
-			yield(m, err)
+			yieldError(yield, errors.New("the loop ended without a result"), sequence+1)
 		}
 	}
+}
+
+// yieldError yields the message of an error.
+func yieldError(yield func(stream.Message, error) bool, err error, sequence int64) {
+	m := stream.ErrorMessage(err)
+	m.Sequence = sequence
+	yield(m, err)
 }
 
 // message is the message of an event, the zero one if it has none.

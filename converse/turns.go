@@ -54,7 +54,7 @@ func (t *Turn) Add(content ...Content) { t.added = append(t.added, content...) }
 // is yielded once, at the end, with a turn that has only the Result.
 func (c *Client) Turns(ctx context.Context, req Request, optFns ...func(*Options)) iter.Seq2[*Turn, error] {
 	return func(yield func(*Turn, error) bool) {
-		l := c.loop(req, c.with(optFns))
+		l := c.loop(&req, optFns)
 		left := false
 		l.review = func(t *Turn) bool {
 			left = !yield(t, nil)

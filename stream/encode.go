@@ -104,8 +104,7 @@ const minMessage = 1 << 10
 // else so much is left out that it fits.
 func (m Message) fit(limit int) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		switch {
-		case m.isPlain() && envelope+maxWidth*len(m.Data) <= limit, m.size() <= limit:
+		if m.fits(limit) {
 			yield(m)
 			return
 		}
@@ -127,6 +126,11 @@ func (m Message) fit(limit int) iter.Seq[Message] {
 			}
 		}
 	}
+}
+
+// fits reports whether the message's JSON has at most limit bytes.
+func (m *Message) fits(limit int) bool {
+	return m.isPlain() && envelope+maxWidth*len(m.Data) <= limit || m.size() <= limit
 }
 
 // maxWidth is the most bytes that a character, or a byte, takes in a JSON string.

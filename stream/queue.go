@@ -69,7 +69,8 @@ func (q *queue) fill(s Source) {
 	some, more := false, true
 	for m, err := range s.Messages() {
 		some = true
-		if more = q.add(settled(m, err), err); !more {
+		m.settle(err)
+		if more = q.add(m, err); !more {
 			break
 		}
 	}

@@ -25,13 +25,12 @@ type Source interface {
 // errNoEnd is the error of a source that ended without its last message.
 var errNoEnd = errors.New("the source ended without a last message")
 
-// settled returns a message as a source should have yielded it: an error comes
-// with a message that ends the answer.
-func settled(m Message, err error) Message {
+// settle makes a message what a source should have yielded: an error comes with one
+// that ends the answer.
+func (m *Message) settle(err error) {
 	if err != nil && !m.Last() {
-		return ErrorMessage(err)
+		*m = ErrorMessage(err)
 	}
-	return m
 }
 
 // Messages yields the answer as messages: text and reasoning as they arrive, a tool
@@ -103,7 +102,7 @@ func (f *filtered) Messages() iter.Seq2[Message, error] {
 		kept := keepsSequences(f.Source)
 		var sequence int64
 		for m, err := range f.Source.Messages() {
-			m = settled(m, err)
+			m.settle(err)
 			typ, last, own := m.Type, m.Last(), m.Sequence
 			if !f.keep(&m) && !last {
 				continue
@@ -164,7 +163,7 @@ func (r *resumed) Messages() iter.Seq2[Message, error] {
 		defer r.Close()
 		after := r.after
 		for m, err := range r.subscribe(r.ctx, r.after) {
-			if m = settled(m, err); err != nil && m.Sequence == 0 {
+			if m.settle(err); err != nil && m.Sequence == 0 {
 				m.Sequence = after + 1
 			}
 			after = m.Sequence

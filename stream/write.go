@@ -145,7 +145,7 @@ func (w *writer) run(ctx context.Context) error {
 			}
 		}
 		for _, m := range batch {
-			if err := w.sendFitting(ctx, m, kept); err != nil {
+			if err := w.sendFitting(ctx, &m, kept); err != nil {
 				return err
 			}
 		}
@@ -162,7 +162,7 @@ func (w *writer) inline(ctx context.Context) error {
 	kept, some, ended := keepsSequences(w.source), false, false
 	defer func() {
 		if !ended { // it panics
-			w.sendFitting(ctx, ErrorMessage(errNoEnd), false)
+			w.noEnd(ctx)
 		}
 	}()
 	for m, err := range w.source.Messages() {
@@ -170,8 +170,8 @@ func (w *writer) inline(ctx context.Context) error {
 			ended = true
 			return context.Cause(ctx)
 		}
-		m = settled(m, err)
-		if failed := w.sendFitting(ctx, m, kept); failed != nil {
+		m.settle(err)
+		if failed := w.sendFitting(ctx, &m, kept); failed != nil {
 			ended = true
 			return failed
 		}
@@ -187,24 +187,42 @@ func (w *writer) inline(ctx context.Context) error {
 	case !some && kept:
 		return nil // its reader has seen all
 	}
-	if failed := w.sendFitting(ctx, ErrorMessage(errNoEnd), false); failed != nil {
-		return failed
+	return w.noEnd(ctx)
+}
+
+// noEnd tells the reader that the source ended without a last message.
+func (w *writer) noEnd(ctx context.Context) error {
+	m := ErrorMessage(errNoEnd)
+	if err := w.sendFitting(ctx, &m, false); err != nil {
+		return err
 	}
 	return errNoEnd
 }
 
 // sendFitting sends a message, in pieces if it is too large for one.
-func (w *writer) sendFitting(ctx context.Context, m Message, kept bool) error {
+func (w *writer) sendFitting(ctx context.Context, m *Message, kept bool) error {
+	if m.fits(w.sink.MaxMessage) {
+		return w.sendNext(ctx, m, kept)
+	}
+	return w.sendPieces(ctx, m, kept)
+}
+
+func (w *writer) sendPieces(ctx context.Context, m *Message, kept bool) error {
 	for piece := range m.fit(w.sink.MaxMessage) {
-		if w.sent++; kept {
-			w.sent = piece.Sequence
-		}
-		piece.Sequence = w.sent
-		if err := w.send(ctx, piece); err != nil {
+		if err := w.sendNext(ctx, &piece, kept); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sendNext gives a message its sequence and sends it.
+func (w *writer) sendNext(ctx context.Context, m *Message, kept bool) error {
+	if w.sent++; kept {
+		w.sent = m.Sequence
+	}
+	m.Sequence = w.sent
+	return w.send(ctx, *m)
 }
 
 func (w *writer) send(ctx context.Context, m Message) error {

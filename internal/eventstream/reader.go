@@ -94,38 +94,52 @@ func (r *Reader) Next() (*Frame, error) {
 }
 
 func (r *Reader) next() error {
+	// Little is on the stack while it waits.
 	if err := r.fill(preludeLen); err != nil {
 		return err
 	}
+	n, headers, err := r.prelude()
+	if err != nil {
+		return err
+	}
+	if err := r.fill(n); err != nil {
+		return err
+	}
+	return r.cut(n, headers)
+}
+
+// prelude reads the lengths of a frame and of its headers.
+func (r *Reader) prelude() (frame, head int, err error) {
 	prelude := r.buf[r.off : r.off+preludeLen]
 	total := binary.BigEndian.Uint32(prelude)
 	headers := binary.BigEndian.Uint32(prelude[4:])
 	// The checksum first: what is not a frame at all, as a proxy's page, claims
 	// any length.
-	sum := checksum(0, prelude[:8])
-	if sum != binary.BigEndian.Uint32(prelude[8:]) {
-		return fmt.Errorf("%w in the prelude", ErrChecksum)
+	if checksum(0, prelude[:8]) != binary.BigEndian.Uint32(prelude[8:]) {
+		return 0, 0, fmt.Errorf("%w in the prelude", ErrChecksum)
 	}
 	switch {
 	case total < minFrame:
-		return fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
+		return 0, 0, fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
 	case headers > total-minFrame:
-		return fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
+		return 0, 0, fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
 	case uint64(total) > uint64(r.max):
-		return fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
+		return 0, 0, fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
 	case headers > MaxHeaders:
-		return fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
+		return 0, 0, fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
 	}
-	n := int(total)
-	if err := r.fill(n); err != nil {
-		return err
-	}
+	return int(total), int(headers), nil
+}
+
+// cut takes a frame of n bytes out of the buffer.
+func (r *Reader) cut(n, headers int) error {
 	raw := r.buf[r.off : r.off+n]
-	if checksum(sum, raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
+	// The checksum of the first eight bytes has been found right.
+	if checksum(binary.BigEndian.Uint32(raw[8:]), raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
 		return fmt.Errorf("%w in the message", ErrChecksum)
 	}
 	r.off += n
-	h := preludeLen + int(headers)
+	h := preludeLen + headers
 	if !bytes.Equal(raw[preludeLen:h], r.headers) {
 		r.headers = append(r.headers[:0], raw[preludeLen:h]...)
 		steer, err := index(r.headers)

@@ -170,13 +170,20 @@ func (l *MemoryLog) Read(ctx context.Context, id string, after int64, wait time.
 		return Page{}, err
 	}
 	// The lock is not needed for what does not change.
-	p := Page{Messages: make([]stream.Message, len(ends)-1), Ended: ended}
-	for i := range p.Messages {
-		if p.Messages[i], err = message(data[ends[i]:ends[i+1]], after+int64(i)+1); err != nil {
-			return Page{}, err
+	p := Page{Ended: ended}
+	p.Messages, err = messages(data, ends, after)
+	return p, err
+}
+
+// messages are those that were kept after a sequence.
+func messages(data []byte, ends []int, after int64) (all []stream.Message, err error) {
+	all = make([]stream.Message, len(ends)-1)
+	for i := range all {
+		if all[i], err = message(data[ends[i]:ends[i+1]], after+int64(i)+1); err != nil {
+			return nil, err
 		}
 	}
-	return p, nil
+	return all, nil
 }
 
 // textOf begins what is kept of a message that is a piece of text and nothing else:
@@ -226,42 +233,59 @@ func (l *MemoryLog) wait(ctx context.Context, id string, after int64, wait time.
 	for {
 		now := time.Now()
 		if h.ended.IsZero() && now.After(h.lease) {
-			grown, err := appendMessage(h.data, Interrupted(h.last()+1))
-			if err != nil {
+			if err := l.interrupt(h, now); err != nil {
 				return nil, nil, false, err
 			}
-			l.add(h, grown, true, now)
-			h.owner = "" // it has lost the answer
 		}
-		last := h.last()
-		ended := !h.ended.IsZero()
-		switch {
-		case after > last:
-			return nil, nil, false, fmt.Errorf("%w: after %d; it has 1 to %d", stream.ErrGap, after, last)
-		case after < last || !now.Before(until) || ended:
-			to := min(last, after+pageSize)
-			begin := 0
-			if after > 0 {
-				begin = h.ends[after-1]
-			}
-			return h.data, append([]int{begin}, h.ends[after:to]...), ended && to == last, nil
+		if after != h.last() || !now.Before(until) || !h.ended.IsZero() {
+			return h.kept(after)
 		}
 		if h.changed == nil {
 			h.changed = make(chan struct{})
 		}
-		changed, timer := h.changed, time.NewTimer(min(until.Sub(now), h.lease.Sub(now)+time.Nanosecond))
-		h.mu.Unlock()
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		h.mu.Lock()
+		h.unlocked(ctx, min(until.Sub(now), h.lease.Sub(now)+time.Nanosecond))
 		if ctx.Err() != nil {
 			return nil, nil, false, context.Cause(ctx)
 		}
 	}
+}
+
+// kept is a page of what is there after a sequence; see wait.
+func (h *held) kept(after int64) (data []byte, ends []int, ended bool, err error) {
+	last := h.last()
+	if after > last {
+		return nil, nil, false, fmt.Errorf("%w: after %d; it has 1 to %d", stream.ErrGap, after, last)
+	}
+	to := min(last, after+pageSize)
+	begin := 0
+	if after > 0 {
+		begin = h.ends[after-1]
+	}
+	return h.data, append([]int{begin}, h.ends[after:to]...), !h.ended.IsZero() && to == last, nil
+}
+
+// unlocked waits for the next message, with the lock given up.
+func (h *held) unlocked(ctx context.Context, wait time.Duration) {
+	changed, timer := h.changed, time.NewTimer(wait)
+	h.mu.Unlock()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	timer.Stop()
+	h.mu.Lock()
+}
+
+// interrupt ends an answer whose owner is gone. It is locked.
+func (l *MemoryLog) interrupt(h *held, now time.Time) error {
+	grown, err := appendMessage(h.data, Interrupted(h.last()+1))
+	if err != nil {
+		return err
+	}
+	l.add(h, grown, true, now)
+	h.owner = "" // it has lost the answer
+	return nil
 }
 
 // Stop implements [Log].

@@ -187,17 +187,22 @@ func (r *Registry) Read(ctx context.Context, id string, after int64) iter.Seq2[s
 				yield(stream.Message{}, err)
 				return
 			}
-			for _, m := range p.Messages {
-				if !yield(m, nil) {
-					return
-				}
-				after = m.Sequence
-			}
-			if p.Ended {
+			if !p.yield(yield, &after) || p.Ended {
 				return
 			}
 		}
 	}
+}
+
+// yield yields the messages of a page, and says up to which one.
+func (p Page) yield(yield func(stream.Message, error) bool, after *int64) bool {
+	for i := range p.Messages {
+		if !yield(p.Messages[i], nil) {
+			return false
+		}
+		*after = p.Messages[i].Sequence
+	}
+	return true
 }
 
 // page waits for the next messages.
