@@ -18,31 +18,40 @@ const sockets = "/ws"
 // which pattern a request belongs to: paths have no bound.
 func (m *Metrics) Handler(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, route := mux.Handler(r)
-		if _, path, ok := strings.Cut(route, " "); ok {
-			route = path // the method is a label of its own
-		}
-		began := time.Now()
-		attrs := []attribute.KeyValue{attribute.String("http.request.method", method(r)), attribute.String("http.route", route)}
-		ctx := context.WithoutCancel(r.Context())
-		m.activeRequests.Add(ctx, 1, metric.WithAttributes(attrs...))
-		if route == sockets {
-			m.history.move(openSockets, 1)
-		}
-		answer := &response{ResponseWriter: w, status: http.StatusOK}
-		defer func() {
-			m.activeRequests.Add(ctx, -1, metric.WithAttributes(attrs...))
-			if route == sockets {
-				m.history.move(openSockets, -1)
-			}
-			m.requests.Record(ctx, time.Since(began).Seconds(), metric.WithAttributes(append(attrs, attribute.Int("http.response.status_code", answer.status))...))
-			m.history.count(httpRequests)
-			if answer.status >= http.StatusInternalServerError {
-				m.history.count(httpErrors)
-			}
-		}()
+		answer := m.begin(w, r, mux)
+		defer answer.end()
 		mux.ServeHTTP(answer, r)
 	})
+}
+
+// begin counts a request. A WebSocket's lasts for hours: little is on the stack
+// meanwhile.
+func (m *Metrics) begin(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) *response {
+	_, route := mux.Handler(r)
+	if _, path, ok := strings.Cut(route, " "); ok {
+		route = path // the method is a label of its own
+	}
+	answer := &response{ResponseWriter: w, status: http.StatusOK, metrics: m, ctx: context.WithoutCancel(r.Context()), began: time.Now(), socket: route == sockets,
+		attrs: []attribute.KeyValue{attribute.String("http.request.method", method(r)), attribute.String("http.route", route)}}
+	m.activeRequests.Add(answer.ctx, 1, metric.WithAttributes(answer.attrs...))
+	if answer.socket {
+		m.history.move(openSockets, 1)
+	}
+	return answer
+}
+
+// end counts what came of it.
+func (r *response) end() {
+	m := r.metrics
+	m.activeRequests.Add(r.ctx, -1, metric.WithAttributes(r.attrs...))
+	if r.socket {
+		m.history.move(openSockets, -1)
+	}
+	m.requests.Record(r.ctx, time.Since(r.began).Seconds(), metric.WithAttributes(append(r.attrs, attribute.Int("http.response.status_code", r.status))...))
+	m.history.count(httpRequests)
+	if r.status >= http.StatusInternalServerError {
+		m.history.count(httpErrors)
+	}
 }
 
 // method is a method of HTTP: clients make up others.
@@ -53,11 +62,17 @@ func method(r *http.Request) string {
 	return "_OTHER"
 }
 
-// response remembers the status of an answer.
+// response remembers what is counted of an answer.
 type response struct {
 	http.ResponseWriter
 	status  int
 	written bool
+
+	metrics *Metrics
+	ctx     context.Context
+	began   time.Time
+	attrs   []attribute.KeyValue
+	socket  bool
 }
 
 func (r *response) WriteHeader(status int) {

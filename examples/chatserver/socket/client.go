@@ -102,73 +102,93 @@ func (c *client) begin(ctx context.Context, r reading) {
 		return
 	}
 	c.background(ctx, func(ctx context.Context) {
-		last := c.read(ctx, r)
+		s := &sending{client: c, reading: r, began: time.Now()}
+		s.open(ctx)
+		if s.last.Type == "" && s.lost == nil {
+			s.end(ctx, s.send(ctx))
+		}
 		// The place is free before the client hears of the end, so that it may
 		// ask again at once.
 		c.running.end(c.connection, r.request)
-		if last.Type != "" {
-			last.RequestID = r.request
-			c.write(ctx, last)
+		if s.last.Type != "" {
+			s.last.RequestID = r.request
+			c.write(ctx, s.last)
 		}
 	})
 }
 
-// read sends the frames of an answer and returns the last one, none if nobody
-// listens.
-func (c *client) read(ctx context.Context, r reading) (last serverFrame) {
-	began := time.Now()
-	first := serverFrame{Type: "start", RequestID: r.request, AnswerID: r.answer}
-	var a *asked
-	if r.question != nil {
-		first.Model, first.Reason = c.assistant.Model(r.question.Route.Model), r.question.Route.Reason
+// A sending is an answer on its way to the client. While it waits for the next token,
+// little is on its stack: thousands wait at once.
+type sending struct {
+	*client
+	reading
+	began      time.Time
+	asked      *asked // nil for an answer that was begun before
+	firstToken time.Duration
+	lost       error       // of the connection
+	last       serverFrame // none if nobody listens
+}
+
+// open begins the answer, if it is a question's, and tells its id.
+func (s *sending) open(ctx context.Context) {
+	first := serverFrame{Type: "start", RequestID: s.request, AnswerID: s.answer}
+	if s.question != nil {
+		first.Model, first.Reason = s.assistant.Model(s.question.Route.Model), s.question.Route.Reason
 		var err error
-		if a, err = c.start(ctx, r.answer, *r.question); err != nil {
-			return failed(problemOfReading(err), r.request)
+		if s.asked, err = s.start(ctx, s.answer, *s.question); err != nil {
+			s.last = failed(problemOfReading(err), s.request)
+			return
 		}
 	}
-	if c.write(ctx, first) != nil {
-		return serverFrame{}
-	}
-	var firstToken time.Duration
-	var lost error
-	sink := c.sink
-	sink.Send = func(ctx context.Context, m stream.Message) error {
-		f := frameOf(m)
-		if m.Type == stream.TypeToken && firstToken == 0 {
-			firstToken = time.Since(began)
-		}
-		if m.Last() {
-			last = f
-			return nil
-		}
-		if f.RequestID = r.request; f.Type != "" {
-			lost = c.write(ctx, f)
-		}
-		return lost
-	}
+	s.lost = s.write(ctx, first)
+}
+
+// send sends the messages of the answer but for the last one.
+func (s *sending) send(ctx context.Context) error {
 	messages := func(ctx context.Context, after int64) iter.Seq2[stream.Message, error] {
-		return c.registry.Read(ctx, owned(ctx, r.answer), after)
+		return s.registry.Read(ctx, owned(ctx, s.answer), after)
 	}
-	err := stream.Write(ctx, stream.Resume(ctx, messages, r.after), sink, func(o *stream.WriteOptions) {
+	sink := s.sink
+	sink.Send = s.message
+	return stream.Write(ctx, stream.Resume(ctx, messages, s.after), sink, func(o *stream.WriteOptions) {
 		o.Timeout = -1                // post has its own
 		o.Inline = sink.Coalesce == 0 // the registry keeps what a slow reader has not taken
 	})
-	switch {
-	case lost != nil || ctx.Err() != nil:
-		return serverFrame{}
-	case err != nil:
-		return failed(problemOfReading(err), r.request)
-	case last.Type == "":
-		// There was nothing after the sequence: the client has seen all.
-		return serverFrame{Type: "complete", Usage: &bedrockkit.Usage{Unknown: true}}
-	case a != nil && last.Type == "complete":
-		last.Model, last.Reason = first.Model, first.Reason
-		if result := a.result(); result != nil && result.Last() != nil {
-			last.Model, last.Cached = result.Last().Model, assistant.Cached(result)
-		}
-		last.LatencyMS, last.FirstTokenMS = time.Since(began).Milliseconds(), firstToken.Milliseconds()
+}
+
+// message sends one message.
+func (s *sending) message(ctx context.Context, m stream.Message) error {
+	f := frameOf(m)
+	if m.Type == stream.TypeToken && s.firstToken == 0 {
+		s.firstToken = time.Since(s.began)
 	}
-	return last
+	if m.Last() {
+		s.last = f
+		return nil
+	}
+	if f.RequestID = s.request; f.Type != "" {
+		s.lost = s.write(ctx, f)
+	}
+	return s.lost
+}
+
+// end settles the last frame after the error of send.
+func (s *sending) end(ctx context.Context, err error) {
+	switch {
+	case s.lost != nil || ctx.Err() != nil:
+		s.last = serverFrame{}
+	case err != nil:
+		s.last = failed(problemOfReading(err), s.request)
+	case s.last.Type == "":
+		// There was nothing after the sequence: the client has seen all.
+		s.last = serverFrame{Type: "complete", Usage: &bedrockkit.Usage{Unknown: true}}
+	case s.asked != nil && s.last.Type == "complete":
+		s.last.Model, s.last.Reason = s.assistant.Model(s.question.Route.Model), s.question.Route.Reason
+		if result := s.asked.result(); result != nil && result.Last() != nil {
+			s.last.Model, s.last.Cached = result.Last().Model, assistant.Cached(result)
+		}
+		s.last.LatencyMS, s.last.FirstTokenMS = time.Since(s.began).Milliseconds(), s.firstToken.Milliseconds()
+	}
 }
 
 // refuse tells of bad input. The connection's other requests live on.

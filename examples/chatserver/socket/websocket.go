@@ -50,18 +50,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A goodbye must be said before the reader's context ends.
 	bye := context.AfterFunc(h.closing, func() { conn.Close(websocket.StatusGoingAway, "the server is stopping") })
 	defer bye()
-	var working sync.WaitGroup
 	defer pinging(ctx, conn, cancel)()
-	c := &client{
+	var working sync.WaitGroup
+	status, reason := h.client(r, conn, &working).listen(ctx, conn)
+	cancel()
+	working.Wait()
+	conn.Close(status, reason)
+}
+
+func (h *Handler) client(r *http.Request, conn *websocket.Conn, working *sync.WaitGroup) *client {
+	return &client{
 		Handler: h, connection: rand.Text(), address: auth.Address(r),
 		background: func(ctx context.Context, send func(context.Context)) { working.Go(func() { send(ctx) }) },
 		post:       (&postbox{conn: conn}).post,
 		sink:       stream.Sink{MaxMessage: maxFrame},
 	}
-	status, reason := listen(ctx, conn, c)
-	cancel()
-	working.Wait()
-	conn.Close(status, reason)
 }
 
 // A postbox writes to a connection, one message at a time. One timer bounds all
@@ -117,28 +120,36 @@ func pinging(ctx context.Context, conn *websocket.Conn, lost func()) (stop func(
 }
 
 // listen takes frames until the connection ends, and says how to close it.
-func listen(ctx context.Context, conn *websocket.Conn, c *client) (websocket.StatusCode, string) {
+func (c *client) listen(ctx context.Context, conn *websocket.Conn) (status websocket.StatusCode, reason string) {
 	for {
 		typ, r, err := conn.Reader(ctx)
 		if err != nil {
 			return websocket.StatusNormalClosure, ""
 		}
-		data, err := io.ReadAll(io.LimitReader(r, maxFrame+1))
-		if err == nil && len(data) > maxFrame {
-			if _, err = io.Copy(io.Discard, r); err == nil {
-				c.refuse(ctx, "", &badInput{"", fmt.Sprintf("the message has more than %d bytes", maxFrame)})
-				continue
-			}
-		}
-		switch {
-		case err != nil:
-			return websocket.StatusMessageTooBig, "message too big"
-		case typ != websocket.MessageText:
-			c.refuse(ctx, "", &badInput{"", "the message must be text"})
-		case !utf8.Valid(data):
-			return websocket.StatusInvalidFramePayloadData, "text must be UTF-8"
-		default:
-			c.take(ctx, data)
+		if status, reason = c.frame(ctx, typ, r); status != 0 {
+			return status, reason
 		}
 	}
+}
+
+// frame takes one frame. A status other than 0 closes the connection.
+func (c *client) frame(ctx context.Context, typ websocket.MessageType, r io.Reader) (status websocket.StatusCode, reason string) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFrame+1))
+	if err == nil && len(data) > maxFrame {
+		if _, err = io.Copy(io.Discard, r); err == nil {
+			c.refuse(ctx, "", &badInput{"", fmt.Sprintf("the message has more than %d bytes", maxFrame)})
+			return 0, ""
+		}
+	}
+	switch {
+	case err != nil:
+		return websocket.StatusMessageTooBig, "message too big"
+	case typ != websocket.MessageText:
+		c.refuse(ctx, "", &badInput{"", "the message must be text"})
+	case !utf8.Valid(data):
+		return websocket.StatusInvalidFramePayloadData, "text must be UTF-8"
+	default:
+		c.take(ctx, data)
+	}
+	return 0, ""
 }
