@@ -127,7 +127,7 @@ func (c *Client) Do(ctx context.Context, call *Call, optFns ...func(*Options)) e
 	case !call.Op.Streaming():
 		call.End(nil)
 	default:
-		call.variants = nil // a stream that has begun goes to no other model, and may be long
+		call.variants = nil // a call whose stream has begun is not sent again; a continuation is a call of its own
 	}
 	return err
 }

@@ -187,7 +187,8 @@ func partial(s *stream.Stream) *Response {
 	return r
 }
 
-// answered is the answer of a stream.
+// answered is the answer of a stream. It is apart so that the stack of its callers is
+// small while the answer comes.
 func answered(s *stream.Stream) (*Response, error) { return fromStream(s.Result()) }
 
 // A loop is one run of the tool loop.
@@ -206,7 +207,7 @@ type loop struct {
 	choice  ToolChoice // of the rounds after the first
 	answer  string     // the tool that takes the answer of Generate, which nothing keeps from coming
 
-	ask    func(context.Context) (*Response, error) // the request of the round
+	ask    func(context.Context) (*Response, error) // sends req
 	emit   func(RunEvent) bool                      // false: the reader has left
 	review func(*Turn) bool                         // likewise
 }
@@ -258,8 +259,8 @@ func (l *loop) stream(ctx context.Context) (*Response, error) {
 	return answered(s)
 }
 
-// open begins the stream of an answer; there is none of a model that takes no tools in
-// one. What it needs is off the stack while the answer comes.
+// open begins the stream of an answer. It returns nil if the model cannot stream with
+// tools. It is apart from stream so that the stack is small while the answer comes.
 func (l *loop) open(ctx context.Context) (*stream.Stream, error) {
 	model := l.client.subject(ctx, cmp.Or(l.req.Model, l.o.Model), l.o.pipeline)
 	if model.no(bedrockkit.FeatureToolStreaming) && (len(l.req.Tools) > 0 || l.req.Tools == nil && len(l.o.Tools) > 0) {

@@ -110,7 +110,7 @@ func (b *Broadcast) Run(s Source) error {
 	last := ErrorMessage(errNoEnd) // of a source that ends, or panics, without one
 	defer func() { b.end(last) }()
 	for m, err := range s.Messages() {
-		if m.settle(err); m.Last() {
+		if m.endOn(err); m.Last() {
 			last, failed = m, err
 			break
 		}

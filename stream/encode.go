@@ -108,6 +108,13 @@ func (m Message) fit(limit int) iter.Seq[Message] {
 			yield(m)
 			return
 		}
+		m.pieces(limit)(yield)
+	}
+}
+
+// pieces is fit for a message that is too large.
+func (m Message) pieces(limit int) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
 		piece, rest := m, m.Data
 		piece.Data = ""
 		room := limit - piece.size() - len(`,"data":""`)

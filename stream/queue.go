@@ -69,7 +69,7 @@ func (q *queue) fill(s Source) {
 	some, more := false, true
 	for m, err := range s.Messages() {
 		some = true
-		m.settle(err)
+		m.endOn(err)
 		if more = q.add(m, err); !more {
 			break
 		}

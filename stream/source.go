@@ -25,9 +25,9 @@ type Source interface {
 // errNoEnd is the error of a source that ended without its last message.
 var errNoEnd = errors.New("the source ended without a last message")
 
-// settle makes a message what a source should have yielded: an error comes with one
-// that ends the answer.
-func (m *Message) settle(err error) {
+// endOn makes the message of an error one that ends the answer, as a source should have
+// done.
+func (m *Message) endOn(err error) {
 	if err != nil && !m.Last() {
 		*m = ErrorMessage(err)
 	}
@@ -102,7 +102,7 @@ func (f *filtered) Messages() iter.Seq2[Message, error] {
 		kept := keepsSequences(f.Source)
 		var sequence int64
 		for m, err := range f.Source.Messages() {
-			m.settle(err)
+			m.endOn(err)
 			typ, last, own := m.Type, m.Last(), m.Sequence
 			if !f.keep(&m) && !last {
 				continue
@@ -163,7 +163,7 @@ func (r *resumed) Messages() iter.Seq2[Message, error] {
 		defer r.Close()
 		after := r.after
 		for m, err := range r.subscribe(r.ctx, r.after) {
-			if m.settle(err); err != nil && m.Sequence == 0 {
+			if m.endOn(err); err != nil && m.Sequence == 0 {
 				m.Sequence = after + 1
 			}
 			after = m.Sequence

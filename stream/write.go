@@ -170,7 +170,7 @@ func (w *writer) inline(ctx context.Context) error {
 			ended = true
 			return context.Cause(ctx)
 		}
-		m.settle(err)
+		m.endOn(err)
 		if failed := w.sendFitting(ctx, &m, kept); failed != nil {
 			ended = true
 			return failed
@@ -207,8 +207,9 @@ func (w *writer) sendFitting(ctx context.Context, m *Message, kept bool) error {
 	return w.sendPieces(ctx, m, kept)
 }
 
+// sendPieces sends a message that is too large for one.
 func (w *writer) sendPieces(ctx context.Context, m *Message, kept bool) error {
-	for piece := range m.fit(w.sink.MaxMessage) {
+	for piece := range m.pieces(w.sink.MaxMessage) {
 		if err := w.sendNext(ctx, &piece, kept); err != nil {
 			return err
 		}
@@ -216,7 +217,7 @@ func (w *writer) sendPieces(ctx context.Context, m *Message, kept bool) error {
 	return nil
 }
 
-// sendNext gives a message its sequence and sends it.
+// sendNext sends a message, whose sequence it sets.
 func (w *writer) sendNext(ctx context.Context, m *Message, kept bool) error {
 	if w.sent++; kept {
 		w.sent = m.Sequence

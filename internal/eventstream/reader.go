@@ -94,7 +94,7 @@ func (r *Reader) Next() (*Frame, error) {
 }
 
 func (r *Reader) next() error {
-	// Little is on the stack while it waits.
+	// next is kept small: it is on the stack while fill waits for the model.
 	if err := r.fill(preludeLen); err != nil {
 		return err
 	}
@@ -109,10 +109,9 @@ func (r *Reader) next() error {
 }
 
 // prelude reads the lengths of a frame and of its headers.
-func (r *Reader) prelude() (frame, head int, err error) {
+func (r *Reader) prelude() (n, headers int, err error) {
 	prelude := r.buf[r.off : r.off+preludeLen]
-	total := binary.BigEndian.Uint32(prelude)
-	headers := binary.BigEndian.Uint32(prelude[4:])
+	total, head := binary.BigEndian.Uint32(prelude), binary.BigEndian.Uint32(prelude[4:])
 	// The checksum first: what is not a frame at all, as a proxy's page, claims
 	// any length.
 	if checksum(0, prelude[:8]) != binary.BigEndian.Uint32(prelude[8:]) {
@@ -121,20 +120,20 @@ func (r *Reader) prelude() (frame, head int, err error) {
 	switch {
 	case total < minFrame:
 		return 0, 0, fmt.Errorf("%w: total length %d, at least %d is needed", ErrMalformed, total, minFrame)
-	case headers > total-minFrame:
-		return 0, 0, fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, headers, total)
+	case head > total-minFrame:
+		return 0, 0, fmt.Errorf("%w: headers of %d bytes in a frame of %d", ErrMalformed, head, total)
 	case uint64(total) > uint64(r.max):
 		return 0, 0, fmt.Errorf("%w: %d bytes, the bound is %d", ErrTooLarge, total, r.max)
-	case headers > MaxHeaders:
-		return 0, 0, fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, headers, MaxHeaders)
+	case head > MaxHeaders:
+		return 0, 0, fmt.Errorf("%w: headers of %d bytes, the bound is %d", ErrTooLarge, head, MaxHeaders)
 	}
-	return int(total), int(headers), nil
+	return int(total), int(head), nil
 }
 
 // cut takes a frame of n bytes out of the buffer.
 func (r *Reader) cut(n, headers int) error {
 	raw := r.buf[r.off : r.off+n]
-	// The checksum of the first eight bytes has been found right.
+	// The prelude's checksum has been found right, and the message's goes on from it.
 	if checksum(binary.BigEndian.Uint32(raw[8:]), raw[8:n-4]) != binary.BigEndian.Uint32(raw[n-4:]) {
 		return fmt.Errorf("%w in the message", ErrChecksum)
 	}

@@ -171,8 +171,10 @@ func (l *MemoryLog) Read(ctx context.Context, id string, after int64, wait time.
 	}
 	// The lock is not needed for what does not change.
 	p := Page{Ended: ended}
-	p.Messages, err = messages(data, ends, after)
-	return p, err
+	if p.Messages, err = messages(data, ends, after); err != nil {
+		return Page{}, err
+	}
+	return p, nil
 }
 
 // messages are those that were kept after a sequence.
@@ -238,20 +240,20 @@ func (l *MemoryLog) wait(ctx context.Context, id string, after int64, wait time.
 			}
 		}
 		if after != h.last() || !now.Before(until) || !h.ended.IsZero() {
-			return h.kept(after)
+			return h.page(after)
 		}
 		if h.changed == nil {
 			h.changed = make(chan struct{})
 		}
-		h.unlocked(ctx, min(until.Sub(now), h.lease.Sub(now)+time.Nanosecond))
+		h.awaitChange(ctx, min(until.Sub(now), h.lease.Sub(now)+time.Nanosecond))
 		if ctx.Err() != nil {
 			return nil, nil, false, context.Cause(ctx)
 		}
 	}
 }
 
-// kept is a page of what is there after a sequence; see wait.
-func (h *held) kept(after int64) (data []byte, ends []int, ended bool, err error) {
+// page is what there is after a sequence, at most pageSize messages. h.mu is held.
+func (h *held) page(after int64) (data []byte, ends []int, ended bool, err error) {
 	last := h.last()
 	if after > last {
 		return nil, nil, false, fmt.Errorf("%w: after %d; it has 1 to %d", stream.ErrGap, after, last)
@@ -264,8 +266,9 @@ func (h *held) kept(after int64) (data []byte, ends []int, ended bool, err error
 	return h.data, append([]int{begin}, h.ends[after:to]...), !h.ended.IsZero() && to == last, nil
 }
 
-// unlocked waits for the next message, with the lock given up.
-func (h *held) unlocked(ctx context.Context, wait time.Duration) {
+// awaitChange waits for the next message. h.mu is held before and after, but not
+// during the wait.
+func (h *held) awaitChange(ctx context.Context, wait time.Duration) {
 	changed, timer := h.changed, time.NewTimer(wait)
 	h.mu.Unlock()
 	select {
@@ -277,7 +280,7 @@ func (h *held) unlocked(ctx context.Context, wait time.Duration) {
 	h.mu.Lock()
 }
 
-// interrupt ends an answer whose owner is gone. It is locked.
+// interrupt ends an answer whose owner is gone. h.mu is held.
 func (l *MemoryLog) interrupt(h *held, now time.Time) error {
 	grown, err := appendMessage(h.data, Interrupted(h.last()+1))
 	if err != nil {

@@ -187,15 +187,16 @@ func (r *Registry) Read(ctx context.Context, id string, after int64) iter.Seq2[s
 				yield(stream.Message{}, err)
 				return
 			}
-			if !p.yield(yield, &after) || p.Ended {
+			if !p.yieldTo(yield, &after) || p.Ended {
 				return
 			}
 		}
 	}
 }
 
-// yield yields the messages of a page, and says up to which one.
-func (p Page) yield(yield func(stream.Message, error) bool, after *int64) bool {
+// yieldTo yields the messages of a page and sets after to the last sequence that was
+// taken. It returns false if the reader left.
+func (p Page) yieldTo(yield func(stream.Message, error) bool, after *int64) bool {
 	for i := range p.Messages {
 		if !yield(p.Messages[i], nil) {
 			return false
