@@ -131,7 +131,7 @@ var (
 func NewMemoryStatus() *MemoryStatus { return &MemoryStatus{statuses: map[string]Status{}} }
 
 // MemoryStatus is a StatusStore in memory. Expired statuses are removed when new ones
-// are created.
+// are created; there is no other bound on their number.
 type MemoryStatus struct {
 	mu       sync.Mutex
 	statuses map[string]Status
