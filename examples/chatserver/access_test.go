@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +22,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit/examples/chatserver/app"
+	"github.com/mangaassist/bedrockkit/examples/chatserver/auth"
 	"github.com/mangaassist/bedrockkit/examples/chatserver/socket/gatewaytest"
 )
 
@@ -264,6 +267,37 @@ func TestAnswersAtOnce(t *testing.T) {
 	c = open(http.Header{"X-Api-Key": keys[1:]})
 	c.send(question)
 	assert.Equal(t, "start", c.next().Type, "another caller has answers of their own")
+}
+
+func TestSocketsAtOnce(t *testing.T) {
+	file, keys := newKeys(t, "one", "other")
+	s := app.FromEnv(func(string) string { return "" })
+	s.Keys = file
+	s.Limits = func(o *auth.LimitOptions) { o.Sockets = 1 }
+	srv, err := app.Build(t.Context(), s, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	web := httptest.NewServer(srv.Handler())
+	t.Cleanup(func() { srv.Close(); web.Close() })
+	dial := func(key string) (*websocket.Conn, *http.Response, error) {
+		return websocket.Dial(t.Context(), strings.Replace(web.URL, "http", "ws", 1)+"/ws", &websocket.DialOptions{HTTPHeader: http.Header{"X-Api-Key": {key}}})
+	}
+	first, _, err := dial(keys[0])
+	require.NoError(t, err)
+	_, resp, err := dial(keys[0])
+	require.Error(t, err)
+	assert.Equal(t, 429, resp.StatusCode)
+	assert.NotEmpty(t, resp.Header.Get("Retry-After"))
+	other, _, err := dial(keys[1])
+	require.NoError(t, err, "another caller has connections of their own")
+	defer other.CloseNow()
+	require.NoError(t, first.Close(websocket.StatusNormalClosure, ""))
+	require.Eventually(t, func() bool {
+		again, _, err := dial(keys[0])
+		if err == nil {
+			again.CloseNow()
+		}
+		return err == nil
+	}, 5*time.Second, 10*time.Millisecond, "there is room again")
 }
 
 // Without a flag nothing listens beyond this machine, and nothing costs money; the page

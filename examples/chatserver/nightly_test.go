@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mangaassist/bedrockkit/examples/chatserver/app"
 	"github.com/mangaassist/bedrockkit/examples/chatserver/catalog"
 	"github.com/mangaassist/bedrockkit/examples/chatserver/metrics"
 )
@@ -45,6 +48,16 @@ func TestNightly(t *testing.T) {
 	assert.Equal(t, "2026-11-30", report.Night.Day)
 	assert.Equal(t, written.Batch.Cost, *report.Night.Cost)
 	assert.Equal(t, written.Batch.Live.Sub(written.Batch.Cost), *report.Night.Saved)
+}
+
+// A path that is wrong is seen when the server starts.
+func TestNightlyNotThere(t *testing.T) {
+	s := app.FromEnv(func(string) string { return "" })
+	s.Enrichment = filepath.Join(t.TempDir(), "enrichment.json")
+	srv, err := app.Build(t.Context(), s, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer srv.Close()
+	assert.Contains(t, fmt.Sprint(srv.Summary()), "enrichment.json, not there yet, looked at each minute")
 }
 
 func TestNightlyFlags(t *testing.T) {

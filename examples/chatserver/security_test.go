@@ -32,7 +32,7 @@ var security = []struct {
 		"app/serve_test.go TestSlowReader", "socket/gateway_test.go TestGatewayGrace", "socket/gateway_test.go TestGatewayConnectionGone", "server_test.go TestAnswerOutlivesItsConnection"}},
 	{"rates of a key, then of an address, on messages too: 429 with Retry-After, in bounded memory", []string{
 		"contract_test.go TestContractOfRates", "server_test.go TestKeys", "auth/auth_test.go TestLimits", "auth/auth_test.go TestAddressLimit", "auth/auth_test.go TestLimitsTakeBoundedMemory"}},
-	{"answers at once, and dollars a day, of a key", []string{"access_test.go TestAnswersAtOnce", "access_test.go TestDailyDollars", "auth/auth_test.go TestDailyDollars"}},
+	{"answers and WebSockets at once, and dollars a day, of a key", []string{"access_test.go TestAnswersAtOnce", "auth/auth_test.go TestSockets", "access_test.go TestSocketsAtOnce", "access_test.go TestDailyDollars", "auth/auth_test.go TestDailyDollars"}},
 	{"time limits on headers, bodies, idle connections, pings and whole answers; none on the writes of a live answer", []string{
 		"app/serve_test.go TestSlowClients", "app/serve_test.go TestPing", "app/serve_test.go TestAnswersHaveATotalTime", "app/serve_test.go TestLongAnswersAreNotCut"}},
 	{"limits of prompts in characters, bytes and turns, before the model is asked", []string{

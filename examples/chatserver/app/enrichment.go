@@ -60,7 +60,11 @@ func (b *builder) enrichment(ctx context.Context, books *catalog.Catalog) (*cata
 			}
 		}
 	})
-	b.say("enrichment", "%s, looked at each minute", b.Enrichment)
+	there := ""
+	if tag == "" {
+		there = " not there yet,"
+	}
+	b.say("enrichment", "%s,%s looked at each minute", b.Enrichment, there)
 	return books, nil
 }
 

@@ -138,6 +138,23 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+func TestSockets(t *testing.T) {
+	l := auth.NewLimits(func(o *auth.LimitOptions) { o.Sockets = 1 })
+	closed, refused := l.Connect(auth.Caller{ID: "a"})
+	require.Nil(t, refused)
+	_, refused = l.Connect(auth.Caller{ID: "a"})
+	require.NotNil(t, refused)
+	assert.Equal(t, 429, refused.Status)
+	_, refused = l.Connect(auth.Caller{ID: "b"})
+	require.Nil(t, refused, "another caller")
+	_, refused = l.Begin(auth.Caller{ID: "a"})
+	require.Nil(t, refused, "an answer is no connection")
+	closed()
+	closed() // counts once
+	_, refused = l.Connect(auth.Caller{ID: "a"})
+	require.Nil(t, refused)
+}
+
 // An address has a bound of its own, whoever calls from it.
 func TestAddressLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

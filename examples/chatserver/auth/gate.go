@@ -191,6 +191,14 @@ func (g *Gate) Begin(ctx context.Context) (end func(), refused *Refused) {
 	return g.limits.Begin(CallerOf(ctx))
 }
 
+// Connect counts a WebSocket of the caller of a context; see [Limits.Connect].
+func (g *Gate) Connect(ctx context.Context) (closed func(), refused *Refused) {
+	if g.Open() {
+		return func() {}, nil
+	}
+	return g.limits.Connect(CallerOf(ctx))
+}
+
 // Afford refuses the caller of a context if the dollars of the day are spent.
 func (g *Gate) Afford(ctx context.Context) *Refused { return g.limits.Afford(CallerOf(ctx)) }
 

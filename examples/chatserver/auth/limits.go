@@ -28,6 +28,10 @@ type LimitOptions struct {
 	// Answers is how many answers a caller may have at once. The default is 8.
 	Answers int
 
+	// Sockets is how many WebSockets a caller may hold open at once. The default is 100:
+	// a page has one, and people share a key.
+	Sockets int
+
 	// Daily is how many US dollars the models may cost for a caller in a day, which
 	// begins at 00:00 UTC. The default is no limit. What is spent is in the memory of
 	// the process.
@@ -46,15 +50,16 @@ type Limits struct {
 	buckets recent[*rate.Limiter]
 	budgets recent[*pricing.Budget]
 	running map[string]int // answers, by caller
+	sockets map[string]int // likewise
 }
 
 // NewLimits returns limits that have seen nobody.
 func NewLimits(optFns ...func(*LimitOptions)) *Limits {
-	o := LimitOptions{PerMinute: 60, Burst: 20, PerAddress: 300, Answers: 8, Remember: 100_000}
+	o := LimitOptions{PerMinute: 60, Burst: 20, PerAddress: 300, Answers: 8, Sockets: 100, Remember: 100_000}
 	for _, fn := range optFns {
 		fn(&o)
 	}
-	return &Limits{o: o, buckets: newRecent[*rate.Limiter](o.Remember), budgets: newRecent[*pricing.Budget](o.Remember), running: map[string]int{}}
+	return &Limits{o: o, buckets: newRecent[*rate.Limiter](o.Remember), budgets: newRecent[*pricing.Budget](o.Remember), running: map[string]int{}, sockets: map[string]int{}}
 }
 
 // Allow reports whether a caller may send something from an address now, and if
@@ -93,17 +98,28 @@ func (l *Limits) take(key string, perMinute, burst int) (time.Duration, bool) {
 // Begin counts an answer of a caller, and returns the function that ends it. It
 // refuses a caller who has enough answers.
 func (l *Limits) Begin(c Caller) (end func(), refused *Refused) {
+	return l.count(l.running, c, l.o.Answers, "Too many answers are being given to you. Wait for one to end.")
+}
+
+// Connect counts a WebSocket of a caller, and returns the function to call when it is
+// closed. It refuses a caller who has enough of them.
+func (l *Limits) Connect(c Caller) (closed func(), refused *Refused) {
+	return l.count(l.sockets, c, l.o.Sockets, "You have too many connections. Close one of them.")
+}
+
+// count adds one to those of a caller, of which there may be most.
+func (l *Limits) count(those map[string]int, c Caller, most int, message string) (end func(), refused *Refused) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.o.Answers >= 0 && l.running[c.ID] >= l.o.Answers {
-		return nil, &Refused{Status: http.StatusTooManyRequests, Message: "Too many answers are being given to you. Wait for one to end.", Wait: time.Second}
+	if most >= 0 && those[c.ID] >= most {
+		return nil, &Refused{Status: http.StatusTooManyRequests, Message: message, Wait: time.Second}
 	}
-	l.running[c.ID]++
+	those[c.ID]++
 	return sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.running[c.ID]--; l.running[c.ID] == 0 {
-			delete(l.running, c.ID)
+		if those[c.ID]--; those[c.ID] == 0 {
+			delete(those, c.ID)
 		}
 	}), nil
 }

@@ -23,7 +23,7 @@ import (
 func (h *Handler) newRegistry() *resume.Registry {
 	return resume.New(func(o *resume.Options) {
 		o.Grace, o.Log, o.Coalesce = h.opts.Grace, h.opts.Log, h.opts.Coalesce
-		o.MaxRunning = 10_000 // each has a reader, who takes 40 KiB
+		o.MaxRunning = 10_000 // each holds about 100 KiB, with its connection
 		if o.Log == nil {
 			// An answer takes about 4 KiB. At a million a day the last ten minutes of
 			// them are there for a reader that comes back.
@@ -62,8 +62,8 @@ func (a *asked) result() *converse.RunResult {
 	return a.source.Result()
 }
 
-// start begins an answer.
-func (h *Handler) start(ctx context.Context, id string, q question) (*asked, error) {
+// ask begins an answer.
+func (h *Handler) ask(ctx context.Context, id string, q question) (*asked, error) {
 	if refused := h.gate.Afford(ctx); refused != nil {
 		return nil, refused
 	}

@@ -102,24 +102,23 @@ func (c *client) begin(ctx context.Context, r reading) {
 		return
 	}
 	c.background(ctx, func(ctx context.Context) {
-		s := &sending{client: c, reading: r, began: time.Now()}
-		s.open(ctx)
-		if s.last.Type == "" && s.lost == nil {
-			s.end(ctx, s.send(ctx))
+		d := &delivery{client: c, reading: r, began: time.Now()}
+		if d.start(ctx) {
+			d.end(ctx, d.send(ctx))
 		}
 		// The place is free before the client hears of the end, so that it may
 		// ask again at once.
 		c.running.end(c.connection, r.request)
-		if s.last.Type != "" {
-			s.last.RequestID = r.request
-			c.write(ctx, s.last)
+		if d.last.Type != "" {
+			d.last.RequestID = r.request
+			c.write(ctx, d.last)
 		}
 	})
 }
 
-// A sending is an answer on its way to the client. While it waits for the next token,
-// little is on its stack: thousands wait at once.
-type sending struct {
+// A delivery is an answer on its way to the client. Its methods are kept apart so that
+// little is on the stack while the next token is awaited: thousands wait at once.
+type delivery struct {
 	*client
 	reading
 	began      time.Time
@@ -129,65 +128,67 @@ type sending struct {
 	last       serverFrame // none if nobody listens
 }
 
-// open begins the answer, if it is a question's, and tells its id.
-func (s *sending) open(ctx context.Context) {
-	first := serverFrame{Type: "start", RequestID: s.request, AnswerID: s.answer}
-	if s.question != nil {
-		first.Model, first.Reason = s.assistant.Model(s.question.Route.Model), s.question.Route.Reason
+// start begins the answer, if it is a question's, and tells its id. It reports whether
+// there is an answer to send.
+func (d *delivery) start(ctx context.Context) bool {
+	first := serverFrame{Type: "start", RequestID: d.request, AnswerID: d.answer}
+	if d.question != nil {
+		first.Model, first.Reason = d.assistant.Model(d.question.Route.Model), d.question.Route.Reason
 		var err error
-		if s.asked, err = s.start(ctx, s.answer, *s.question); err != nil {
-			s.last = failed(problemOfReading(err), s.request)
-			return
+		if d.asked, err = d.ask(ctx, d.answer, *d.question); err != nil {
+			d.last = failed(problemOfReading(err), d.request)
+			return false
 		}
 	}
-	s.lost = s.write(ctx, first)
+	d.lost = d.write(ctx, first)
+	return d.lost == nil
 }
 
 // send sends the messages of the answer but for the last one.
-func (s *sending) send(ctx context.Context) error {
+func (d *delivery) send(ctx context.Context) error {
 	messages := func(ctx context.Context, after int64) iter.Seq2[stream.Message, error] {
-		return s.registry.Read(ctx, owned(ctx, s.answer), after)
+		return d.registry.Read(ctx, owned(ctx, d.answer), after)
 	}
-	sink := s.sink
-	sink.Send = s.message
-	return stream.Write(ctx, stream.Resume(ctx, messages, s.after), sink, func(o *stream.WriteOptions) {
+	sink := d.sink
+	sink.Send = d.message
+	return stream.Write(ctx, stream.Resume(ctx, messages, d.after), sink, func(o *stream.WriteOptions) {
 		o.Timeout = -1                // post has its own
 		o.Inline = sink.Coalesce == 0 // the registry keeps what a slow reader has not taken
 	})
 }
 
 // message sends one message.
-func (s *sending) message(ctx context.Context, m stream.Message) error {
+func (d *delivery) message(ctx context.Context, m stream.Message) error {
 	f := frameOf(m)
-	if m.Type == stream.TypeToken && s.firstToken == 0 {
-		s.firstToken = time.Since(s.began)
+	if m.Type == stream.TypeToken && d.firstToken == 0 {
+		d.firstToken = time.Since(d.began)
 	}
 	if m.Last() {
-		s.last = f
+		d.last = f
 		return nil
 	}
-	if f.RequestID = s.request; f.Type != "" {
-		s.lost = s.write(ctx, f)
+	if f.RequestID = d.request; f.Type != "" {
+		d.lost = d.write(ctx, f)
 	}
-	return s.lost
+	return d.lost
 }
 
 // end settles the last frame after the error of send.
-func (s *sending) end(ctx context.Context, err error) {
+func (d *delivery) end(ctx context.Context, err error) {
 	switch {
-	case s.lost != nil || ctx.Err() != nil:
-		s.last = serverFrame{}
+	case d.lost != nil || ctx.Err() != nil:
+		d.last = serverFrame{}
 	case err != nil:
-		s.last = failed(problemOfReading(err), s.request)
-	case s.last.Type == "":
+		d.last = failed(problemOfReading(err), d.request)
+	case d.last.Type == "":
 		// There was nothing after the sequence: the client has seen all.
-		s.last = serverFrame{Type: "complete", Usage: &bedrockkit.Usage{Unknown: true}}
-	case s.asked != nil && s.last.Type == "complete":
-		s.last.Model, s.last.Reason = s.assistant.Model(s.question.Route.Model), s.question.Route.Reason
-		if result := s.asked.result(); result != nil && result.Last() != nil {
-			s.last.Model, s.last.Cached = result.Last().Model, assistant.Cached(result)
+		d.last = serverFrame{Type: "complete", Usage: &bedrockkit.Usage{Unknown: true}}
+	case d.asked != nil && d.last.Type == "complete":
+		d.last.Model, d.last.Reason = d.assistant.Model(d.question.Route.Model), d.question.Route.Reason
+		if result := d.asked.result(); result != nil && result.Last() != nil {
+			d.last.Model, d.last.Cached = result.Last().Model, assistant.Cached(result)
 		}
-		s.last.LatencyMS, s.last.FirstTokenMS = time.Since(s.began).Milliseconds(), s.firstToken.Milliseconds()
+		d.last.LatencyMS, d.last.FirstTokenMS = time.Since(d.began).Milliseconds(), d.firstToken.Milliseconds()
 	}
 }
 

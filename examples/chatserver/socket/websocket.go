@@ -29,12 +29,13 @@ const (
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r, refused := h.gate.Admit(r)
+	r, closed, refused := h.admit(r)
 	if refused != nil {
 		refused.Header(w.Header())
 		http.Error(w, refused.Message, refused.Status)
 		return
 	}
+	defer closed()
 	// Accept refuses other origins.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: h.opts.Origins})
 	if err != nil {
@@ -52,13 +53,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer bye()
 	defer pinging(ctx, conn, cancel)()
 	var working sync.WaitGroup
-	status, reason := h.client(r, conn, &working).listen(ctx, conn)
+	status, reason := h.newClient(r, conn, &working).listen(ctx, conn)
 	cancel()
 	working.Wait()
 	conn.Close(status, reason)
 }
 
-func (h *Handler) client(r *http.Request, conn *websocket.Conn, working *sync.WaitGroup) *client {
+// admit lets a caller in who has not too many connections.
+func (h *Handler) admit(r *http.Request) (admitted *http.Request, closed func(), refused *auth.Refused) {
+	if r, refused = h.gate.Admit(r); refused != nil {
+		return nil, nil, refused
+	}
+	closed, refused = h.gate.Connect(r.Context())
+	return r, closed, refused
+}
+
+// newClient returns the other end of a connection. Its answers are sent by goroutines that
+// working waits for.
+func (h *Handler) newClient(r *http.Request, conn *websocket.Conn, working *sync.WaitGroup) *client {
 	return &client{
 		Handler: h, connection: rand.Text(), address: auth.Address(r),
 		background: func(ctx context.Context, send func(context.Context)) { working.Go(func() { send(ctx) }) },

@@ -60,3 +60,9 @@ test('the schedule is a time of EventBridge', () => {
   assert.equal(p.State, 'DISABLED');
   assert.doesNotThrow(() => JSON.parse(p.Target.Input));
 });
+
+test('the summaries of the day are asked for at 0:05 UTC, as jobs expects it', () => {
+  const p = resources.DailySchedule.properties;
+  assert.deepEqual([p.ScheduleExpression, p.ScheduleExpressionTimezone], ['cron(5 0 * * ? *)', 'UTC']);
+  assert.equal(p.Target.Input, readFileSync(new URL('../../jobs/schedule.json', import.meta.url), 'utf8').trim());
+});

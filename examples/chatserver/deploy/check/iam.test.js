@@ -12,6 +12,7 @@ const roles = {
   api: ['Containers', 'ApiRole'], worker: ['Containers', 'WorkerRole'], execution: ['Containers', 'ExecutionRole'],
   gateway: ['RestApi', 'GatewayRole'],
   nightly: ['Workflows', 'NightlyRole'], fanout: ['Workflows', 'FanOutRole'], batch: ['Workflows', 'BatchRole'], schedule: ['Workflows', 'ScheduleRole'],
+  daily: ['Workflows', 'DailyRole'],
 };
 // The role of blue-green deployments has a policy of AWS.
 const ofAws = ['Containers.ShiftRole'];
