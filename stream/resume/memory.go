@@ -1,7 +1,7 @@
 package resume
 
 import (
-	"cmp"
+	"container/list"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -37,6 +37,7 @@ type MemoryLog struct {
 	mu      sync.RWMutex // is locked before that of an answer
 	answers map[string]*held
 	swept   time.Time // when those that are too old were forgotten
+	ended   endings
 }
 
 var _ Log = (*MemoryLog)(nil)
@@ -44,6 +45,8 @@ var _ Log = (*MemoryLog)(nil)
 // held is an answer in memory. Each has a lock of its own, as hundreds of tokens a
 // second come for each of a thousand.
 type held struct {
+	id string
+
 	mu      sync.Mutex
 	gone    bool // it was forgotten
 	owner   string
@@ -53,9 +56,41 @@ type held struct {
 	lease   time.Time
 	keep    time.Duration
 	ended   time.Time // zero while it runs
+	ending  *list.Element
 	stopped bool
 	readers int
 	left    time.Time // when the last reader left, or the answer began
+}
+
+// endings are the answers that have ended, the first to end before the others.
+type endings struct {
+	mu   sync.Mutex // is locked after that of an answer
+	list list.List  // of *held
+}
+
+func (e *endings) add(h *held) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h.ending = e.list.PushBack(h)
+}
+
+func (e *endings) remove(h *held) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h.ending != nil {
+		e.list.Remove(h.ending)
+		h.ending = nil
+	}
+}
+
+// first is the answer that ended first, nil if there is none.
+func (e *endings) first() *held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if front := e.list.Front(); front != nil {
+		return front.Value.(*held)
+	}
+	return nil
 }
 
 // last is the sequence of the newest message, 0 if there is none.
@@ -98,7 +133,7 @@ func (l *MemoryLog) Begin(ctx context.Context, c Claim) error {
 	if !l.room(func() bool { return len(l.answers) < l.options.MaxAnswers && l.bytes.Load() < l.options.MaxBytes }, now) {
 		return l.full()
 	}
-	l.answers[c.ID] = &held{owner: c.Owner, lease: now.Add(c.Lease), keep: c.Keep, left: now}
+	l.answers[c.ID] = &held{id: c.ID, owner: c.Owner, lease: now.Add(c.Lease), keep: c.Keep, left: now}
 	return nil
 }
 
@@ -351,6 +386,9 @@ func (l *MemoryLog) add(h *held, grown []byte, last bool, now time.Time) {
 	h.data, h.ends = grown, append(h.ends, len(grown))
 	if last {
 		h.ended = now
+		if !h.gone {
+			l.ended.add(h)
+		}
 		h.data, h.ends = slices.Clone(h.data), slices.Clone(h.ends) // without room to grow
 	}
 	if h.changed != nil {
@@ -365,6 +403,11 @@ func (l *MemoryLog) sweep(now time.Time) {
 		return
 	}
 	l.swept = now
+	l.forgetExpired(now)
+}
+
+// forgetExpired forgets those that are too old. The log is locked.
+func (l *MemoryLog) forgetExpired(now time.Time) {
 	for id, h := range l.answers {
 		if _, expired := h.state(now); expired {
 			l.forget(id)
@@ -375,32 +418,15 @@ func (l *MemoryLog) sweep(now time.Time) {
 // room forgets answers that have ended until there is room, the first to end
 // before the others. The log is locked.
 func (l *MemoryLog) room(enough func() bool, now time.Time) bool {
-	if enough() {
-		return true
-	}
-	type end struct {
-		id string
-		at time.Time
-	}
-	var ends []end
-	for id, h := range l.answers {
-		h.mu.Lock()
-		expired, ended := h.expired(now), h.ended
-		h.mu.Unlock()
-		if expired {
-			l.forget(id)
-		} else if !ended.IsZero() {
-			ends = append(ends, end{id, ended})
+	for !enough() {
+		h := l.ended.first()
+		if h == nil {
+			l.forgetExpired(now) // their owners are gone
+			return enough()
 		}
+		l.forget(h.id)
 	}
-	slices.SortFunc(ends, func(a, b end) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	for _, e := range ends {
-		if enough() {
-			return true
-		}
-		l.forget(e.id)
-	}
-	return enough()
+	return true
 }
 
 // forget drops an answer. The log is locked.
@@ -410,5 +436,6 @@ func (l *MemoryLog) forget(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.gone = true
+	l.ended.remove(h)
 	l.bytes.Add(-int64(len(h.data)))
 }

@@ -560,6 +560,25 @@ func TestMemoryIsBounded(t *testing.T) {
 	})
 }
 
+// A log that is full makes room without looking at all answers that it holds.
+func TestFullMemoryIsNotSearched(t *testing.T) {
+	const most = 5000
+	log := resume.NewMemoryLog(func(o *resume.MemoryOptions) { o.MaxAnswers = most })
+	n := 0
+	answer := func() {
+		n++
+		claim := resume.Claim{ID: fmt.Sprint(n), Owner: "o", Lease: time.Hour, Keep: time.Hour}
+		require.NoError(t, log.Begin(t.Context(), claim))
+		_, err := log.Append(t.Context(), claim, stream.Message{Type: stream.TypeComplete, Sequence: 1})
+		require.NoError(t, err)
+	}
+	empty := testing.AllocsPerRun(100, answer)
+	for range most {
+		answer()
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, answer), empty+2)
+}
+
 func ExampleRegistry() {
 	srv, err := bedrocktest.New(func(o *bedrocktest.Options) {
 		o.InProcess = true
