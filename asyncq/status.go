@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mangaassist/bedrockkit"
+	"github.com/mangaassist/bedrockkit/asyncq/internal/timed"
 	"github.com/mangaassist/bedrockkit/pricing"
 )
 
@@ -135,7 +136,7 @@ func NewMemoryStatus() *MemoryStatus { return &MemoryStatus{statuses: map[string
 type MemoryStatus struct {
 	mu       sync.Mutex
 	statuses map[string]Status
-	swept    time.Time
+	expires  timed.Queue // ids, by ExpiresAt, but for those that never expire
 }
 
 // Create implements [StatusStore].
@@ -146,20 +147,25 @@ func (m *MemoryStatus) Create(ctx context.Context, s Status) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if now.Sub(m.swept) > time.Minute {
-		m.swept = now
-		for id, old := range m.statuses {
-			if old.expired(now) {
-				delete(m.statuses, id)
-			}
-		}
+	for id, ok := m.expires.Pop(now); ok; id, ok = m.expires.Pop(now) {
+		delete(m.statuses, id)
 	}
-	if old, ok := m.statuses[s.ID]; ok && !old.expired(now) {
+	if _, ok := m.statuses[s.ID]; ok {
 		return fmt.Errorf("creating the status of %s: %w", s.ID, ErrExists)
 	}
 	s.Version = 1
-	m.statuses[s.ID] = s.clone()
+	m.put(s.clone())
 	return nil
+}
+
+// put keeps a status. The store is locked.
+func (m *MemoryStatus) put(s Status) {
+	m.statuses[s.ID] = s
+	if s.ExpiresAt.IsZero() {
+		m.expires.Delete(s.ID)
+		return
+	}
+	m.expires.Set(s.ID, s.ExpiresAt)
 }
 
 // Get implements [StatusStore].
@@ -191,7 +197,7 @@ func (m *MemoryStatus) Update(ctx context.Context, s Status) error {
 		return fmt.Errorf("updating the status of %s: %w", s.ID, ErrConflict)
 	}
 	s.Version++
-	m.statuses[s.ID] = s.clone()
+	m.put(s.clone())
 	return nil
 }
 

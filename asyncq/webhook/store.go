@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/mangaassist/bedrockkit/asyncq"
+	"github.com/mangaassist/bedrockkit/asyncq/internal/timed"
 )
 
 // State is where a delivery stands: pending, and then delivered, failed or gone.
@@ -73,7 +73,8 @@ type MemoryStore struct {
 	retention  time.Duration
 	mu         sync.Mutex
 	deliveries map[string]Delivery
-	swept      time.Time
+	pending    timed.Queue // ids, by NextAttempt
+	ended      timed.Queue // ids, by EndedAt
 }
 
 // MemoryOptions are the options of [NewMemoryStore]. The zero value of a field means its
@@ -103,20 +104,31 @@ func (m *MemoryStore) Create(ctx context.Context, d Delivery) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now := time.Now(); now.Sub(m.swept) > time.Minute {
-		m.swept = now
-		for id, old := range m.deliveries {
-			if old.State != Pending && now.Sub(old.EndedAt) > m.retention {
-				delete(m.deliveries, id)
-			}
+	for kept := time.Now().Add(-m.retention); ; {
+		id, ok := m.ended.Pop(kept)
+		if !ok {
+			break
 		}
+		delete(m.deliveries, id)
 	}
 	if _, ok := m.deliveries[d.ID]; ok {
 		return fmt.Errorf("webhook: the delivery %s: %w", d.ID, asyncq.ErrExists)
 	}
 	d.Version, d.Body = 1, bytes.Clone(d.Body)
-	m.deliveries[d.ID] = d
+	m.put(d)
 	return nil
+}
+
+// put keeps a delivery. The store is locked.
+func (m *MemoryStore) put(d Delivery) {
+	m.deliveries[d.ID] = d
+	if d.State == Pending {
+		m.ended.Delete(d.ID)
+		m.pending.Set(d.ID, d.NextAttempt)
+		return
+	}
+	m.pending.Delete(d.ID)
+	m.ended.Set(d.ID, d.EndedAt)
 }
 
 // Due implements [Store].
@@ -127,15 +139,10 @@ func (m *MemoryStore) Due(ctx context.Context, now time.Time, limit int) ([]Deli
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var due []Delivery
-	for _, d := range m.deliveries {
-		if d.State == Pending && !d.NextAttempt.After(now) {
-			due = append(due, d)
-		}
-	}
-	slices.SortFunc(due, func(a, b Delivery) int { return a.NextAttempt.Compare(b.NextAttempt) })
-	due = due[:min(len(due), limit)]
-	for i := range due {
-		due[i].Body = bytes.Clone(due[i].Body)
+	for _, id := range m.pending.Due(now, limit) {
+		d := m.deliveries[id]
+		d.Body = bytes.Clone(d.Body)
+		due = append(due, d)
 	}
 	return due, nil
 }
@@ -171,6 +178,6 @@ func (m *MemoryStore) Update(ctx context.Context, d Delivery) error {
 	}
 	d.Version++
 	d.Body = bytes.Clone(d.Body)
-	m.deliveries[d.ID] = d
+	m.put(d)
 	return nil
 }
