@@ -402,12 +402,13 @@ func (l *MemoryLog) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
 		return
 	}
-	l.swept = now
 	l.forgetExpired(now)
 }
 
-// forgetExpired forgets those that are too old. The log is locked.
+// forgetExpired forgets those that are too old. It looks at all of them. The log is
+// locked.
 func (l *MemoryLog) forgetExpired(now time.Time) {
+	l.swept = now
 	for id, h := range l.answers {
 		if _, expired := h.state(now); expired {
 			l.forget(id)
@@ -421,7 +422,9 @@ func (l *MemoryLog) room(enough func() bool, now time.Time) bool {
 	for !enough() {
 		h := l.ended.first()
 		if h == nil {
-			l.forgetExpired(now) // their owners are gone
+			if now.Sub(l.swept) >= time.Second { // for those whose owners are gone
+				l.forgetExpired(now)
+			}
 			return enough()
 		}
 		l.forget(h.id)
