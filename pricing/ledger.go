@@ -142,8 +142,9 @@ func (l *Ledger) Total() Amount {
 // Sums returns a copy of the sums, by day, tenant and model.
 func (l *Ledger) Sums() []Sum {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return sorted(l.sums)
+	list := listed(l.sums)
+	l.mu.Unlock()
+	return sorted(list)
 }
 
 // Take returns the sums and empties the ledger, in one step: no entry is lost
@@ -153,14 +154,18 @@ func (l *Ledger) Take() []Sum {
 	sums := l.sums
 	l.sums = map[ledgerKey]*Sum{}
 	l.mu.Unlock()
-	return sorted(sums)
+	return sorted(listed(sums))
 }
 
-func sorted(sums map[ledgerKey]*Sum) []Sum {
+func listed(sums map[ledgerKey]*Sum) []Sum {
 	list := make([]Sum, 0, len(sums))
 	for _, s := range sums {
 		list = append(list, *s)
 	}
+	return list
+}
+
+func sorted(list []Sum) []Sum {
 	slices.SortFunc(list, func(a, b Sum) int {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Model, b.Model))
 	})
