@@ -77,6 +77,7 @@ type Catalog struct {
 	manga   []*Manga
 	byID    map[string]*Manga
 	texts   map[*Manga]folded // titles and descriptions
+	folded  [][]string        // what each manga and its authors are called
 	names   []name            // titles, aliases and authors
 	byFirst map[rune][]name   // the names by their first folded rune, the longest first
 	weight  map[Genre]int     // what it says of two manga that they share the genre

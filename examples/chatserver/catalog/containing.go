@@ -1,6 +1,9 @@
 package catalog
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Containing returns the manga whose titles, aliases or authors contain a text, in the
 // shop's own order: for a box that shows matches while somebody types, which [Catalog.Search]
@@ -8,12 +11,9 @@ import "strings"
 func (c *Catalog) Containing(text string) []*Manga {
 	part := Fold(text)
 	var found []*Manga
-	for _, m := range c.manga {
-		for _, name := range m.spellings() {
-			if strings.Contains(Fold(name), part) {
-				found = append(found, m)
-				break
-			}
+	for i, m := range c.manga {
+		if slices.ContainsFunc(c.folded[i], func(name string) bool { return strings.Contains(name, part) }) {
+			found = append(found, m)
 		}
 	}
 	return found

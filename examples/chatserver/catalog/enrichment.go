@@ -90,7 +90,7 @@ type enriched struct {
 
 // Copy returns a catalogue of the same manga without an enrichment.
 func (c *Catalog) Copy() *Catalog {
-	return &Catalog{manga: c.manga, byID: c.byID, texts: c.texts, names: c.names, byFirst: c.byFirst, weight: c.weight}
+	return &Catalog{manga: c.manga, byID: c.byID, texts: c.texts, folded: c.folded, names: c.names, byFirst: c.byFirst, weight: c.weight}
 }
 
 // Enrich makes the next searches use an enrichment: its keywords are found, and manga

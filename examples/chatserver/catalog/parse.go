@@ -59,6 +59,11 @@ func (c *Catalog) indexNames() {
 	c.texts = make(map[*Manga]folded, len(c.manga))
 	surnames := make(map[string]map[Author]bool)
 	for _, m := range c.manga {
+		spelled := m.spellings()
+		for i := range spelled {
+			spelled[i] = Fold(spelled[i])
+		}
+		c.folded = append(c.folded, spelled)
 		for _, t := range slices.Concat([]string{m.Title, m.Romaji, m.English}, m.Aliases) {
 			add(t, name{manga: m})
 		}

@@ -99,6 +99,7 @@ type Service struct {
 	options  Options
 	producer *asyncq.Producer[Analysis]
 	worker   *asyncq.Worker[Analysis]
+	listed   dayList
 
 	hungUp chan struct{}
 	hangUp func()
@@ -291,7 +292,38 @@ func (s *Service) list(ctx context.Context, caller string, ids ...string) error 
 	if err := s.backend.Index.Add(ctx, jobsOf(caller), ids...); err != nil {
 		return err
 	}
-	return s.backend.Index.Add(ctx, callersOf(time.Now().UTC().Format(dayForm)), caller)
+	day := time.Now().UTC().Format(dayForm)
+	if s.listed.has(day, caller) {
+		return nil
+	}
+	if err := s.backend.Index.Add(ctx, callersOf(day), caller); err != nil {
+		return err
+	}
+	s.listed.add(day, caller)
+	return nil
+}
+
+// A dayList knows who is on the list of a day's callers, so that the list, which is one
+// for all of them, is not read for each job.
+type dayList struct {
+	mu      sync.Mutex
+	day     string
+	callers map[string]bool
+}
+
+func (l *dayList) has(day, caller string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.day == day && l.callers[caller]
+}
+
+func (l *dayList) add(day, caller string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.day != day || len(l.callers) >= 10*MaxList {
+		l.day, l.callers = day, map[string]bool{}
+	}
+	l.callers[caller] = true
 }
 
 // request is the job of an item.
