@@ -23,7 +23,7 @@ import (
 func (h *Handler) newRegistry() *resume.Registry {
 	return resume.New(func(o *resume.Options) {
 		o.Grace, o.Log, o.Coalesce = h.opts.Grace, h.opts.Log, h.opts.Coalesce
-		o.MaxRunning = 10_000 // each holds about 100 KiB, with its connection
+		o.MaxRunning = 10_000 // each holds about 130 KB, with its connection
 		if o.Log == nil {
 			// An answer takes about 4 KiB. At a million a day the last ten minutes of
 			// them are there for a reader that comes back.
