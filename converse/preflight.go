@@ -18,7 +18,7 @@ type Problem struct {
 	// model.
 	Text string `json:"text"`
 
-	mends bool // Repair fixes it
+	fixes bool // Repair fixes it
 }
 
 func (p Problem) String() string { return p.Path + ": " + p.Text }
@@ -126,10 +126,10 @@ func (c *checker) add(member, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Path: b.String(), Text: fmt.Sprintf(format, args...)})
 }
 
-// mendable notes a problem that Repair fixes.
-func (c *checker) mendable(member, format string, args ...any) {
+// fixable notes a problem that Repair fixes.
+func (c *checker) fixable(member, format string, args ...any) {
 	c.add(member, format, args...)
-	c.problems[len(c.problems)-1].mends = true
+	c.problems[len(c.problems)-1].fixes = true
 }
 
 func (c *checker) messages() {
@@ -143,10 +143,10 @@ func (c *checker) messages() {
 			switch previous {
 			case "":
 				if m.Role != RoleUser {
-					c.mendable("role", "it is %q; a conversation starts with user", m.Role)
+					c.fixable("role", "it is %q; a conversation starts with user", m.Role)
 				}
 			case m.Role:
-				c.mendable("role", "it is %q as the one before; roles alternate", m.Role)
+				c.fixable("role", "it is %q as the one before; roles alternate", m.Role)
 			}
 			previous = m.Role
 		case RoleSystem:
@@ -174,13 +174,13 @@ func (c *checker) messages() {
 		if use, ok := block.(ToolUse); ok {
 			c.push("messages", last)
 			c.push("content", j)
-			c.mendable("toolUse", "there is no message after it with a result for the tool use %q", use.ID)
+			c.fixable("toolUse", "there is no message after it with a result for the tool use %q", use.ID)
 			c.pop()
 			c.pop()
 		}
 	}
 	if c.hasTools && len(c.request.Tools) == 0 {
-		c.mendable("toolConfig", "the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with")
+		c.fixable("toolConfig", "the messages hold tool uses or results, and there are no tools; give the tools that the conversation began with")
 	}
 	if messages[last].Role == RoleAssistant {
 		c.prefill(last)
@@ -202,14 +202,14 @@ func (c *checker) prefill(last int) {
 	}
 	if text, ok := content[len(content)-1].(Text); ok && trimEnd(string(text)) != string(text) {
 		c.push("content", len(content)-1)
-		c.mendable("text", "it is the beginning of an answer that the model is to go on with, and ends in white space")
+		c.fixable("text", "it is the beginning of an answer that the model is to go on with, and ends in white space")
 		c.pop()
 	}
 }
 
 func (c *checker) content(m *Message) {
 	if len(m.Content) == 0 {
-		c.mendable("content", "it is empty; leave the message out")
+		c.fixable("content", "it is empty; leave the message out")
 	}
 	hasText, hasDocument, others := false, false, false
 	for j, block := range m.Content {
@@ -221,14 +221,14 @@ func (c *checker) content(m *Message) {
 			hasDocument = true
 		case ToolResult:
 			if others && c.subject.claude() {
-				c.mendable("toolResult", "it comes after other content; results come first in a message")
+				c.fixable("toolResult", "it comes after other content; results come first in a message")
 			}
 		case CachePoint:
 			switch {
 			case j == 0:
-				c.mendable("cachePoint", "there is nothing before it in the message to cache")
+				c.fixable("cachePoint", "there is nothing before it in the message to cache")
 			case !cacheable(m.Content[j-1]):
-				c.mendable("cachePoint", "it comes right after %s; put it after another block", kindOf(m.Content[j-1]))
+				c.fixable("cachePoint", "it comes right after %s; put it after another block", kindOf(m.Content[j-1]))
 			}
 		}
 		switch block.(type) {
@@ -257,20 +257,20 @@ func (c *checker) toolResults(i int) {
 			c.push("content", j)
 			switch {
 			case !inMessage:
-				c.mendable("toolUse.toolUseId", "another tool use of the message has the id %q", b.ID)
+				c.fixable("toolUse.toolUseId", "another tool use of the message has the id %q", b.ID)
 			case !inHistory:
-				c.mendable("toolUse.toolUseId", "another tool use of the conversation has the id %q", b.ID)
+				c.fixable("toolUse.toolUseId", "another tool use of the conversation has the id %q", b.ID)
 			}
 			c.pop()
 		case ToolResult:
 			switch first := setID(&results, b.ToolUseID); {
 			case !open[b.ToolUseID]:
 				c.push("content", j)
-				c.mendable("toolResult.toolUseId", "%q is no open tool use of the message before", b.ToolUseID)
+				c.fixable("toolResult.toolUseId", "%q is no open tool use of the message before", b.ToolUseID)
 				c.pop()
 			case !first:
 				c.push("content", j)
-				c.mendable("toolResult.toolUseId", "another result of the message is for %q", b.ToolUseID)
+				c.fixable("toolResult.toolUseId", "another result of the message is for %q", b.ToolUseID)
 				c.pop()
 			}
 		}
@@ -280,7 +280,7 @@ func (c *checker) toolResults(i int) {
 	}
 	for _, block := range c.request.Messages[i-1].Content {
 		if use, ok := block.(ToolUse); ok && !results[use.ID] {
-			c.mendable("content", "it has no result for the tool use %q of the message before", use.ID)
+			c.fixable("content", "it has no result for the tool use %q of the message before", use.ID)
 		}
 	}
 }
@@ -310,7 +310,7 @@ func (c *checker) system() {
 			c.guard(block)
 		case CachePoint:
 			if i == 0 {
-				c.mendable("cachePoint", "there is nothing before it in the system prompt to cache")
+				c.fixable("cachePoint", "there is nothing before it in the system prompt to cache")
 			}
 		default:
 			c.add("", "a system prompt cannot hold %s", kindOf(b))

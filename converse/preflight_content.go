@@ -19,14 +19,14 @@ func (c *checker) block(role Role, block Content) {
 		// The API reference has images in the user's messages alone, and is older
 		// than models that answer with one.
 		if role == RoleSystem || role != RoleUser && c.subject.claude() {
-			c.mendable("image", "it is in a message of the %s; images come from the user", role)
+			c.fixable("image", "it is in a message of the %s; images come from the user", role)
 		}
 	case Document:
 		if role != RoleUser {
 			c.add("document", "it is in a message of the %s; documents come from the user", role)
 		}
 		if c.names[b.Name] {
-			c.mendable("document.name", "another document of the request has the same name")
+			c.fixable("document.name", "another document of the request has the same name")
 		}
 		if c.names == nil {
 			c.names = make(map[string]bool)
@@ -36,12 +36,12 @@ func (c *checker) block(role Role, block Content) {
 	case ToolUse:
 		c.hasTools = true
 		if role != RoleAssistant {
-			c.mendable("toolUse", "it is in a message of the %s; tool uses come from the assistant", role)
+			c.fixable("toolUse", "it is in a message of the %s; tool uses come from the assistant", role)
 		}
 		c.push("toolUse", -1)
 		c.toolUseID(b.ID)
 		if !isName(b.Name, "_-") {
-			c.mendable("name", "it is not 1 to 64 characters from [A-Za-z0-9_-]")
+			c.fixable("name", "it is not 1 to 64 characters from [A-Za-z0-9_-]")
 		}
 		if _, ok := object(b.Input); !ok {
 			c.add("input", "%v", errNoObject)
@@ -51,7 +51,7 @@ func (c *checker) block(role Role, block Content) {
 	case ToolResult:
 		c.hasTools = true
 		if role != RoleUser {
-			c.mendable("toolResult", "it is in a message of the %s; results come from the user", role)
+			c.fixable("toolResult", "it is in a message of the %s; results come from the user", role)
 		}
 		c.push("toolResult", -1)
 		c.toolResult(b)
@@ -61,11 +61,11 @@ func (c *checker) block(role Role, block Content) {
 		thinking, isText := block.(Reasoning)
 		switch {
 		case role != RoleAssistant:
-			c.mendable("reasoningContent", "it is in a message of the %s; reasoning comes from the assistant", role)
+			c.fixable("reasoningContent", "it is in a message of the %s; reasoning comes from the assistant", role)
 		case c.subject.refusesReasoning():
-			c.mendable("reasoningContent", "the model takes no reasoning back")
+			c.fixable("reasoningContent", "the model takes no reasoning back")
 		case isText && thinking.Signature == "" && c.subject.claude():
-			c.mendable("reasoningContent.reasoningText.signature", "it is empty; a model of Anthropic takes back what it signed")
+			c.fixable("reasoningContent.reasoningText.signature", "it is empty; a model of Anthropic takes back what it signed")
 		}
 		return
 	case ToolAddition, ToolRemoval:
@@ -94,7 +94,7 @@ func (c *checker) toolResult(r ToolResult) {
 	case "", ToolSuccess:
 	case ToolError:
 		if !r.says() {
-			c.mendable("content", "it is empty; an error says what went wrong")
+			c.fixable("content", "it is empty; an error says what went wrong")
 		}
 	default:
 		c.add("status", "it is %q; it must be success or error", r.Status)
@@ -120,7 +120,7 @@ func (c *checker) toolResult(r ToolResult) {
 
 func (c *checker) utf8(t Text) {
 	if !jsonscan.IsText(string(t)) {
-		c.mendable("text", "it is not valid UTF-8")
+		c.fixable("text", "it is not valid UTF-8")
 	}
 }
 
@@ -128,10 +128,10 @@ func (c *checker) utf8(t Text) {
 func (c *checker) media(block Content) {
 	switch b := block.(type) {
 	case nil:
-		c.mendable("", "it is nil")
+		c.fixable("", "it is nil")
 	case Text:
 		if isBlank(b) {
-			c.mendable("text", "it is blank")
+			c.fixable("text", "it is blank")
 		} else {
 			c.utf8(b)
 		}
@@ -220,7 +220,7 @@ func (c *checker) document(d Document) {
 		c.format(d.Format, documentFormats)
 	}
 	if !isDocumentName(d.Name) {
-		c.mendable("name", "it is not 1 to %d of letters, digits, single spaces and -()[]; converse.DocumentName makes one", maxDocumentName)
+		c.fixable("name", "it is not 1 to %d of letters, digits, single spaces and -()[]; converse.DocumentName makes one", maxDocumentName)
 	}
 	switch sources := countTrue(d.Text != "", d.Chunks != nil, len(d.Bytes) > 0, d.S3URI != ""); {
 	case sources > 1:
@@ -283,9 +283,9 @@ func (c *checker) citations(t CitedText) {
 func (c *checker) toolUseID(id string) {
 	switch {
 	case !isName(id, "_.:-"):
-		c.mendable("toolUseId", "it is not 1 to 64 characters from [A-Za-z0-9_.:-]")
+		c.fixable("toolUseId", "it is not 1 to 64 characters from [A-Za-z0-9_.:-]")
 	case len(id) < mistralID && c.subject.mistral():
-		c.mendable("toolUseId", "it has %d characters; a model of Mistral AI wants at least %d", len(id), mistralID)
+		c.fixable("toolUseId", "it has %d characters; a model of Mistral AI wants at least %d", len(id), mistralID)
 	}
 }
 

@@ -256,7 +256,7 @@ func (c *checker) cachePoints() {
 		if t.CachePoint != nil {
 			c.push("toolConfig.tools", i)
 			if c.subject.PromptCache.Tools == bedrockkit.No {
-				c.mendable("cachePoint", "the model takes none after tools")
+				c.fixable("cachePoint", "the model takes none after tools")
 			}
 			c.cachePoint(*t.CachePoint)
 			c.pop()
@@ -284,24 +284,24 @@ func (c *checker) cachePoints() {
 
 func (c *checker) cachePoint(p CachePoint) {
 	if c.points++; c.points == c.subject.maxPoints()+1 {
-		c.mendable("cachePoint", "it is the request's cache point number %d; %d are allowed", c.points, c.points-1)
+		c.fixable("cachePoint", "it is the request's cache point number %d; %d are allowed", c.points, c.points-1)
 	}
 	cache := c.subject.PromptCache
 	if c.subject.no(bedrockkit.FeaturePromptCache) {
-		c.mendable("cachePoint", "the model caches no prompts")
+		c.fixable("cachePoint", "the model caches no prompts")
 	}
 	switch p.TTL {
 	case "", "5m":
 		c.shortTTL = true
 		if p.TTL == "5m" && cache.TTL(p.TTL) == bedrockkit.No {
-			c.mendable("cachePoint.ttl", "it is 5m; the model has %s only", strings.Join(cache.TTLs, ", "))
+			c.fixable("cachePoint.ttl", "it is 5m; the model has %s only", strings.Join(cache.TTLs, ", "))
 		}
 	case "30m", "1h":
 		switch {
 		case c.shortTTL:
-			c.mendable("cachePoint.ttl", "it is %q after one of 5m; a longer one comes before a shorter one, in the order of tools, system and messages", p.TTL)
+			c.fixable("cachePoint.ttl", "it is %q after one of 5m; a longer one comes before a shorter one, in the order of tools, system and messages", p.TTL)
 		case cache.TTL(p.TTL) == bedrockkit.No:
-			c.mendable("cachePoint.ttl", "it is %s; the model has %s only", p.TTL, strings.Join(cache.TTLs, ", "))
+			c.fixable("cachePoint.ttl", "it is %s; the model has %s only", p.TTL, strings.Join(cache.TTLs, ", "))
 		}
 	default:
 		c.add("cachePoint.ttl", "it is %q; it must be 5m or 1h", p.TTL)

@@ -57,10 +57,10 @@ func Repair(r Request) (Request, []Change) {
 
 func (r *Request) repair(s *subject) (Request, []Change) {
 	var found *PreflightError
-	if !errors.As(r.preflight(bedrockkit.OpConverse, s), &found) || !slices.ContainsFunc(found.Problems, func(p Problem) bool { return p.mends }) {
+	if !errors.As(r.preflight(bedrockkit.OpConverse, s), &found) || !slices.ContainsFunc(found.Problems, func(p Problem) bool { return p.fixes }) {
 		return *r, nil
 	}
-	m := &mender{out: *r, subject: s, ids: make(ids), names: make(map[string]int)}
+	m := &repairer{out: *r, subject: s, ids: make(ids), names: make(map[string]int)}
 	m.system()
 	for _, msg := range m.clean() {
 		m.append(msg)
@@ -80,7 +80,7 @@ func (r *Request) repair(s *subject) (Request, []Change) {
 }
 
 // unbind leaves out the thinking that was bound to what was changed.
-func (m *mender) unbind(given *Request) {
+func (m *repairer) unbind(given *Request) {
 	before := given.Messages
 	if !reflect.DeepEqual(withoutPoints(m.out.System), withoutPoints(given.System)) {
 		before = nil // all of it was
@@ -94,20 +94,20 @@ func (m *mender) unbind(given *Request) {
 	m.out.Messages = kept
 }
 
-// A mender builds the repaired request.
-type mender struct {
+// A repairer builds the repaired request.
+type repairer struct {
 	out     Request
 	changes []Change
 	subject *subject
 
 	ids      ids            // of tool uses
 	names    map[string]int // of documents, with the last number that was put behind one
-	messages []mended       // so far
-	held     []mended       // of other roles, which must not come between a tool use and its result
+	messages []repaired     // so far
+	held     []repaired     // of other roles, which must not come between a tool use and its result
 }
 
 // A fixed message and its content, which says where it was.
-type mended struct {
+type repaired struct {
 	role   Role
 	at     int
 	pieces []piece
@@ -119,7 +119,7 @@ type piece struct {
 	was            string // the id that a tool use had
 }
 
-func (m *mender) change(path, format string, args ...any) {
+func (m *repairer) change(path, format string, args ...any) {
 	m.changes = append(m.changes, Change{path, fmt.Sprintf(format, args...)})
 }
 
@@ -127,9 +127,9 @@ func (p piece) path() string {
 	return "messages[" + strconv.Itoa(p.message) + "].content[" + strconv.Itoa(p.index) + "]"
 }
 
-func (m *mended) path() string { return "messages[" + strconv.Itoa(m.at) + "]" }
+func (m *repaired) path() string { return "messages[" + strconv.Itoa(m.at) + "]" }
 
-func (m *mender) system() {
+func (m *repairer) system() {
 	kept := make(Contents, 0, len(m.out.System))
 	for i, c := range m.out.System {
 		path := "system[" + strconv.Itoa(i) + "]"
@@ -149,7 +149,7 @@ func (m *mender) system() {
 
 // text fixes a block that may be a text, or nil: nil if it is left out, as
 // blank texts are outside of results.
-func (m *mender) text(path string, c Content, blanks bool) Content {
+func (m *repairer) text(path string, c Content, blanks bool) Content {
 	switch t := c.(type) {
 	case nil:
 		m.change(path, "nil was left out")
@@ -169,11 +169,11 @@ func (m *mender) text(path string, c Content, blanks bool) Content {
 }
 
 // clean fixes each block for itself, and puts messages of one role into one.
-func (m *mender) clean() []mended {
+func (m *repairer) clean() []repaired {
 	noTools := len(m.out.Tools) == 0
-	var all []mended
+	var all []repaired
 	for i, msg := range m.out.Messages {
-		next := mended{role: msg.Role, at: i}
+		next := repaired{role: msg.Role, at: i}
 		for j, c := range msg.Content {
 			p := piece{Content: c, message: i, index: j}
 			if p.Content = m.text(p.path(), c, true); p.Content == nil {
@@ -243,7 +243,7 @@ func because(noTools bool) string {
 
 // lastTurn is the index of the last message of the user or the assistant, or
 // -1.
-func lastTurn(messages []mended) int {
+func lastTurn(messages []repaired) int {
 	for i, msg := range slices.Backward(messages) {
 		if msg.role == RoleUser || msg.role == RoleAssistant {
 			return i
@@ -254,7 +254,7 @@ func lastTurn(messages []mended) int {
 
 // document makes a document's name legal and unlike all before; other content
 // is returned as it is.
-func (m *mender) document(path string, c Content) Content {
+func (m *repairer) document(path string, c Content) Content {
 	d, ok := c.(Document)
 	if !ok {
 		return c
@@ -281,7 +281,7 @@ func (m *mender) document(path string, c Content) Content {
 
 // append adds a message to those that are done, and sees that tool uses and
 // results belong together.
-func (m *mender) append(msg mended) {
+func (m *repairer) append(msg repaired) {
 	open := m.open()
 	switch msg.role {
 	case RoleUser:
@@ -292,11 +292,11 @@ func (m *mender) append(msg mended) {
 		}
 	case RoleAssistant:
 		if len(open) > 0 {
-			answer := mended{role: RoleUser, at: msg.at}
+			answer := repaired{role: RoleUser, at: msg.at}
 			m.results(&answer, open)
 			m.add(answer)
 		}
-		if !slices.ContainsFunc(m.messages, func(msg mended) bool { return msg.role == RoleUser }) {
+		if !slices.ContainsFunc(m.messages, func(msg repaired) bool { return msg.role == RoleUser }) {
 			m.change(msg.path(), "a message of the assistant before the first of the user was left out")
 			return
 		}
@@ -311,7 +311,7 @@ func (m *mender) append(msg mended) {
 	m.add(msg)
 }
 
-func (m *mender) add(msg mended) {
+func (m *repairer) add(msg repaired) {
 	if last := lastTurn(m.messages); last >= 0 && m.messages[last].role == msg.role {
 		m.change(msg.path(), "it was put into the message before, which has the same role")
 		before := &m.messages[last]
@@ -330,9 +330,9 @@ func (m *mender) add(msg mended) {
 }
 
 // close gives the last tool uses results.
-func (m *mender) close() {
+func (m *repairer) close() {
 	if open := m.open(); len(open) > 0 {
-		answer := mended{role: RoleUser, at: len(m.out.Messages)}
+		answer := repaired{role: RoleUser, at: len(m.out.Messages)}
 		m.results(&answer, open)
 		m.add(answer)
 	}
@@ -341,7 +341,7 @@ func (m *mender) close() {
 
 // prefill fixes the beginning of an answer that the model is to go on with,
 // after all that may be left out behind it.
-func (m *mender) prefill() {
+func (m *repairer) prefill() {
 	if len(m.messages) == 0 {
 		return
 	}

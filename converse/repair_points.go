@@ -7,7 +7,7 @@ import (
 	"github.com/mangaassist/bedrockkit"
 )
 
-func (m *mender) dropLeadingPoints(msg *mended) {
+func (m *repairer) dropLeadingPoints(msg *repaired) {
 	for len(msg.pieces) > 0 {
 		if _, ok := msg.pieces[0].Content.(CachePoint); !ok {
 			return
@@ -18,7 +18,7 @@ func (m *mender) dropLeadingPoints(msg *mended) {
 }
 
 // cachePoints fixes where the points stand, how many there are and their TTLs.
-func (m *mender) cachePoints() {
+func (m *repairer) cachePoints() {
 	uncached := m.subject.no(bedrockkit.FeaturePromptCache)
 	m.out.Tools = slices.Clone(m.out.Tools)
 	for i := range m.out.Tools {
@@ -44,7 +44,7 @@ func (m *mender) cachePoints() {
 }
 
 // place moves cache points before the blocks that they may not follow.
-func (m *mender) place(pieces []piece, uncached bool) []piece {
+func (m *repairer) place(pieces []piece, uncached bool) []piece {
 	kept := make([]piece, 0, len(pieces))
 	for _, p := range pieces {
 		if _, ok := p.Content.(CachePoint); !ok {
@@ -78,7 +78,7 @@ func (m *mender) place(pieces []piece, uncached bool) []piece {
 
 // bound leaves out the points that are too many: the oldest of the messages
 // first, as the tools and the system prompt change least.
-func (m *mender) bound() {
+func (m *repairer) bound() {
 	surplus := countPoints(m.out.Tools, m.out.System) - m.subject.maxPoints()
 	for _, msg := range m.messages {
 		for _, p := range msg.pieces {
@@ -122,7 +122,7 @@ func countPoints(tools []ToolSpec, system Contents) (n int) {
 }
 
 // ttls makes TTLs that are not allowed the default one.
-func (m *mender) ttls() {
+func (m *repairer) ttls() {
 	short := false
 	mend := func(p CachePoint, path string) CachePoint {
 		long := p.TTL == "30m" || p.TTL == "1h"

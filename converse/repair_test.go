@@ -197,7 +197,7 @@ func checkRepair(t *testing.T, takes func(Request) (bool, string), r Request) {
 	var left *PreflightError
 	if err := Preflight(got); errors.As(err, &left) {
 		for _, p := range left.Problems {
-			require.False(t, p.mends, "%s is left after %s in %+v", p, changes, before)
+			require.False(t, p.fixes, "%s is left after %s in %+v", p, changes, before)
 		}
 	}
 	again, more := Repair(got)
@@ -216,7 +216,7 @@ func checkRepair(t *testing.T, takes func(Request) (bool, string), r Request) {
 		return
 	}
 	for _, p := range found.Problems {
-		if !p.mends {
+		if !p.fixes {
 			return
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-func (m *mender) toolUse(path string, use ToolUse) ToolUse {
+func (m *repairer) toolUse(path string, use ToolUse) ToolUse {
 	if name := legalName(use.Name, "_-"); name != use.Name {
 		m.change(path, "the tool's name was made legal")
 		use.Name = name
@@ -15,7 +15,7 @@ func (m *mender) toolUse(path string, use ToolUse) ToolUse {
 	return use
 }
 
-func (m *mender) legalID(path, id string) string {
+func (m *repairer) legalID(path, id string) string {
 	legal := legalID(id)
 	if m.subject.mistral() && len(legal) < mistralID {
 		legal += strings.Repeat("0", mistralID-len(legal))
@@ -26,7 +26,7 @@ func (m *mender) legalID(path, id string) string {
 	return legal
 }
 
-func (m *mender) toolResult(path string, r ToolResult) ToolResult {
+func (m *repairer) toolResult(path string, r ToolResult) ToolResult {
 	r.ToolUseID = m.legalID(path, r.ToolUseID)
 	kept := make(Contents, 0, len(r.Content))
 	for k, c := range r.Content {
@@ -74,7 +74,7 @@ func resultTexts(r ToolResult, role Role) Contents {
 }
 
 // open are the tool uses of the last message.
-func (m *mender) open() []piece {
+func (m *repairer) open() []piece {
 	if len(m.messages) == 0 {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (m *mender) open() []piece {
 // distinct gives tool uses whose id came before in the conversation another one,
 // and leaves out copies: what has the id, name and input of one before it in the
 // message is the same call.
-func (m *mender) distinct(pieces []piece) []piece {
+func (m *repairer) distinct(pieces []piece) []piece {
 	var calls []ToolUse
 	kept := make([]piece, 0, len(pieces))
 	for _, p := range pieces {
@@ -113,7 +113,7 @@ func (m *mender) distinct(pieces []piece) []piece {
 
 // results gives a message exactly one result for each open tool use, at its
 // beginning. Of two uses that had one id the first gets the first result.
-func (m *mender) results(msg *mended, open []piece) {
+func (m *repairer) results(msg *repaired, open []piece) {
 	var results, others []piece
 	answered := make(map[string]bool)
 	moved := false
