@@ -49,7 +49,7 @@ func (b *builder) quota(context.Context) (func(*bedrockx.Options), error) {
 		return nil, fmt.Errorf("-quota: %w", err)
 	}
 	bound := fmt.Sprintf("%d tokens", tokens)
-	if requests > 0 { // 0 is no bound
+	if requests > 0 { // 0 means no bound
 		bound += fmt.Sprintf(" and %d requests", requests)
 	}
 	b.say("quota", "%s a minute for each model, in %s", bound, where)

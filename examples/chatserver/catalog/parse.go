@@ -20,7 +20,7 @@ type Terms struct {
 	Facts    bool // it asks for a fact: who wrote it, how many volumes, when, what about
 
 	// MaxVolumes asks for manga that are finished in at most so many volumes:
-	// [ShortVolumes] if the text asks for something short; 0 is no bound.
+	// [ShortVolumes] if the text asks for something short; 0 means no bound.
 	MaxVolumes int
 
 	Themes []string // the folded words that named the genres: "volleyball" names sports

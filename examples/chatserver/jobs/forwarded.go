@@ -32,7 +32,7 @@ const (
 
 var uuidForm = regexp.MustCompile(`^[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}$`)
 
-// ErrForwarded is the error of a message that is no batch of API Gateway, and never
+// ErrForwarded is the error of a message that is not a batch of API Gateway, and never
 // will be.
 var ErrForwarded = errors.New("the message is not a batch that API Gateway has forwarded")
 

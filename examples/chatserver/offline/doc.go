@@ -6,7 +6,7 @@
 //		o.Responder = offline.New(books).Respond
 //	})
 //
-// It is no language model. It reads the conversation with word lists and the
+// It is not a language model. It reads the conversation with word lists and the
 // catalogue's names, calls the tools that the request offers, and writes down
 // what their results say, in the language of the question. It is deterministic,
 // and keeps nothing between requests.

@@ -126,7 +126,7 @@ func (a *Assistant) shown(before []turn) []*catalog.Manga {
 }
 
 // lastSearch returns the last question that asked for manga, with what narrowed
-// it down since: "under five volumes". Questions about its answer are no search.
+// it down since: "under five volumes". Questions about its answer are not searches.
 func (a *Assistant) lastSearch(before []turn) string {
 	refined := ""
 	for _, t := range slices.Backward(before) {

@@ -73,7 +73,7 @@ type Options struct {
 	// Metrics serves GET /metrics. By default there are none.
 	Metrics http.Handler
 
-	// Log gets an error that a client is not told. The default is no log. It
+	// Log gets an error that a client does not see. The default is no log. It
 	// gets no question and no answer.
 	Log *slog.Logger
 }

@@ -55,7 +55,7 @@ const (
 var genreFilters = []string{"shonen", "seinen", "shojo", "josei", "kodomo", "isekai", "mecha", "horror"}
 
 // SearchMangaCatalog finds manga by title, author, genre or keyword. That it
-// finds none is no error.
+// finds none is not an error.
 func (s *Shop) SearchMangaCatalog(ctx context.Context, in SearchInput) (SearchOutput, error) {
 	q := catalog.Query{Text: in.Query, Limit: in.MaxResults}
 	switch {
